@@ -1,0 +1,194 @@
+import type { z } from 'zod';
+import type { ActionKind, Json, PurchaseOrder } from '../core/action.ts';
+import type { Money } from '../core/money.ts';
+import type { Finding, Outcome } from '../core/outcome.ts';
+import type { ProviderId, Subject } from '../core/subject.ts';
+import type { DurationMs, EpochMs } from '../core/time.ts';
+import type { EventFacts, WebhookEvent } from '../core/webhook-event.ts';
+import type { Random } from '../platform/random.ts';
+import type { Secret, Verification } from '../signing/index.ts';
+
+/** The HTTP message as received. Header names are lower case. */
+export interface Callback {
+  readonly body: Uint8Array;
+  readonly headers: Readonly<Record<string, string>>;
+}
+
+/** One live key: what it is called (where the scheme names keys) and its value. */
+export interface NamedSecret {
+  readonly keyId: string | null;
+  readonly secret: Secret;
+}
+
+/** One fact that a callback reports, before it is stored. */
+export interface CallbackFact {
+  readonly facts: EventFacts;
+  /** The provider's own name or code, verbatim and never empty. */
+  readonly providerType: string;
+  readonly subject: Subject | null;
+  readonly occurredAt: EpochMs | null;
+  /**
+   * What makes this fact the same fact when it is delivered again: a delivery id where the scheme has one,
+   * else the content. Never holds a signature or a nonce.
+   */
+  readonly identity: string;
+  /** False when nothing in `identity` tells this month's fact from last month's. */
+  readonly identityIsUnique: boolean;
+}
+
+export type CallbackReading =
+  | { readonly ok: true; readonly facts: readonly CallbackFact[] }
+  | {
+      readonly ok: false;
+      readonly reason: 'not-json' | 'not-an-object' | 'duplicate-key' | 'too-many-facts';
+      readonly detail: string;
+    };
+
+/** The receiving half of a provider: pure functions, safe to import where cold starts count. */
+export interface CallbackSide {
+  readonly id: ProviderId;
+  /** Headers kept as evidence: those that the signature covers or that identify the delivery. */
+  readonly evidenceHeaders: readonly string[];
+  /** True when this message carries no signature at all, so that `unsigned` is a possible proof. */
+  isUnsigned(callback: Callback): boolean;
+  verify(callback: Callback, keys: readonly NamedSecret[], options: VerifyOptions): Verification;
+  read(callback: Callback, context: ReadContext): CallbackReading;
+  /** Body and content type of a good answer, unless the stage sets them. */
+  readonly acknowledgement: Acknowledgement;
+}
+
+export interface VerifyOptions {
+  readonly now: EpochMs;
+  /** Named variants that are accepted; null accepts every documented reading. */
+  readonly variants: readonly string[] | null;
+  readonly maxAge: DurationMs;
+  readonly maxFuture: DurationMs;
+}
+
+export interface ReadContext {
+  /** Currency of amounts that come without one. */
+  readonly currency: string;
+}
+
+export interface Acknowledgement {
+  readonly contentType: string;
+  readonly body: string;
+}
+
+/** What is known about a provider's behaviour in time. Each figure has its source at the declaration. */
+export interface ProviderProfile {
+  readonly requestsPerSec: number;
+  /** Calls in flight at once over all workers; null where the provider names no limit. */
+  readonly connectionsMax: number | null;
+  readonly requestsPerDay: number | null;
+  /** How long after the last byte left an order may still appear in the provider's records. */
+  readonly lateCommit: DurationMs;
+  /** Two equal requests closer than this are merged by the provider; null where they are not. */
+  readonly equalRequestWindow: DurationMs | null;
+  /** Whole paid call, connect to last byte. */
+  readonly callTimeout: DurationMs;
+  /** How far the provider's clock may be off ours. */
+  readonly clockSkew: DurationMs;
+}
+
+/** What must be known before a paid call: read-only questions, no money. */
+export type Preparation =
+  | {
+      readonly kind: 'ready';
+      /** What the provider's records show now; kept with the action so that a lost answer can be told from the past. */
+      readonly baseline: Json;
+      /** The provider's price now; null where it can't be asked. */
+      readonly quote: Money | null;
+    }
+  | { readonly kind: 'impossible'; readonly code: string; readonly message: string }
+  | {
+      readonly kind: 'unavailable';
+      readonly code: string;
+      readonly message: string;
+      readonly retryAfter: DurationMs | null;
+    };
+
+export interface PurchaseQuery {
+  readonly order: PurchaseOrder;
+  readonly baseline: Json;
+  readonly sentWindow: { readonly first: EpochMs; readonly last: EpochMs };
+  /** Provider orders of this SIM that the ledger ties to other actions. */
+  readonly knownOrderIds: ReadonlySet<string>;
+}
+
+/** Whether the provider's records bear out what an unsigned callback claims. */
+export type Confirmation =
+  | { readonly kind: 'confirmed'; readonly detail: string }
+  | { readonly kind: 'denied'; readonly detail: string }
+  | {
+      readonly kind: 'unavailable';
+      readonly code: string;
+      readonly message: string;
+      readonly retryAfter: DurationMs | null;
+    };
+
+/** One order as the provider's records show it, for reconciliation. */
+export interface ProviderOrder {
+  readonly orderId: string;
+  readonly reference: string | null;
+  readonly simId: string;
+  readonly packageCode: string | null;
+  /** The provider's own state code, verbatim. */
+  readonly stateCode: string;
+  readonly createdAtText: string | null;
+  readonly price: Money | null;
+  readonly refunded: boolean;
+}
+
+export type OrderPage =
+  | { readonly kind: 'page'; readonly orders: readonly ProviderOrder[]; readonly nextCursor: string | null }
+  | {
+      readonly kind: 'unavailable';
+      readonly code: string;
+      readonly message: string;
+      readonly retryAfter: DurationMs | null;
+    };
+
+/** Requests that `method` makes at most: what the caller must take from the rate limit before it calls. */
+export type RequestCosts = Readonly<
+  Record<'prepare' | 'purchase' | 'findPurchase' | 'confirm' | 'listOrders' | 'probe', number>
+>;
+
+/** The calling half of a provider. No method retries, follows redirects, or throws for what the provider does. */
+export interface ProviderClient {
+  /** Paid. Sends at most one request, ever. */
+  purchase(order: PurchaseOrder): Promise<Outcome>;
+  prepare(order: PurchaseOrder): Promise<Preparation>;
+  findPurchase(query: PurchaseQuery): Promise<Finding>;
+  confirm(event: WebhookEvent): Promise<Confirmation>;
+  listOrders(subject: Subject, cursor: string | null): Promise<OrderPage>;
+  /** A read-only call that shows whether address, keys and allow-list are right. */
+  probe(): Promise<{ readonly ok: boolean; readonly detail: string }>;
+}
+
+export interface ClientDeps<Settings> {
+  readonly settings: Settings;
+  readonly currency: string;
+  /** API keys, newest first; asked for at each call so that a rotation needs no restart. */
+  readonly apiSecrets: () => Promise<readonly NamedSecret[]>;
+  readonly now: () => EpochMs;
+  readonly random: Random;
+}
+
+/** A client with the connections that it owns. */
+export interface OpenClient extends ProviderClient {
+  close(): Promise<void>;
+}
+
+/** A provider is one record of this shape in the registry. */
+export interface Provider<Settings = unknown> {
+  readonly id: ProviderId;
+  readonly callbacks: CallbackSide;
+  readonly profile: ProviderProfile;
+  readonly costs: RequestCosts;
+  /** The provider's part of a stage file: base URL, account, variants. */
+  readonly settingsSchema: z.ZodType<Settings>;
+  /** What a rule must say to buy; null for kinds of action that the provider doesn't have. */
+  readonly planSchemas: Readonly<Record<ActionKind, z.ZodType<{ readonly [key: string]: Json }> | null>>;
+  createClient(deps: ClientDeps<Settings>): OpenClient;
+}

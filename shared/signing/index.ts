@@ -1,0 +1,2 @@
+export { Secret } from './secret.ts';
+export type { RejectionReason, Verification } from './verification.ts';
