@@ -1,2 +1,59 @@
+export { type AgeLimits, judgeAge } from './age.ts';
+export {
+  csssCallbackVariants,
+  type SignedCsssCallback,
+  signCsssCallback,
+  verifyCsssCallback,
+} from './csss-callback.ts';
+export {
+  type CsssRequestOptions,
+  csssRequestDefaults,
+  csssRequestOptions,
+  csssRequestVariants,
+  type SignedCsssRequest,
+  signCsssRequest,
+  verifyCsssRequest,
+} from './csss-request.ts';
+export {
+  type CubeKey,
+  cubeNotificationVariants,
+  type SignedCubeNotification,
+  signCubeNotification,
+  verifyCubeNotification,
+} from './cube-notification.ts';
+export {
+  type CubeRequest,
+  type CubeRequestVariant,
+  cubeCanonical,
+  cubeRequestVariants,
+  type SignedCubeRequest,
+  signCubeRequest,
+  verifyCubeRequest,
+} from './cube-request.ts';
+export {
+  eiotclubCallbackVariants,
+  type SignedCallback,
+  type SignedEiotclubRequest,
+  signEiotclubCallback,
+  signEiotclubRequest,
+  type VariantOptions,
+  verifyEiotclubCallback,
+  verifyEiotclubRequest,
+} from './eiotclub.ts';
+export type { JsonInput, JsonParams } from './json-input.ts';
+export {
+  compactText,
+  jsonDepthMax,
+  type RawFailure,
+  type RawKind,
+  type RawMember,
+  type RawMembers,
+  type RawReason,
+  type RawRoot,
+  type RawValue,
+  readMembers,
+  readRoot,
+  unescapeString,
+} from './raw-json.ts';
 export { Secret } from './secret.ts';
 export type { RejectionReason, Verification } from './verification.ts';

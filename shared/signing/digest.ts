@@ -1,0 +1,73 @@
+import { createHmac, hash, timingSafeEqual } from 'node:crypto';
+import type { Secret } from './secret.ts';
+
+export function sha1(text: string): Uint8Array {
+  return hash('sha1', text, 'buffer');
+}
+
+export function md5(text: string): Uint8Array {
+  return hash('md5', text, 'buffer');
+}
+
+export function hmacSha1(key: string | Uint8Array, text: string): Uint8Array {
+  return createHmac('sha1', key).update(text, 'utf8').digest();
+}
+
+export function toBase64(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString('base64');
+}
+
+export function toHex(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString('hex');
+}
+
+/**
+ * Decodes standard Base64 with padding; null for any other spelling of the bytes: URL alphabet, whitespace, missing
+ * padding, unused bits that aren't zero. So one value has one spelling, and a changed bit never goes unseen.
+ * Source: RFC 4648, sections 3.5 and 4.
+ */
+export function fromCanonicalBase64(text: string): Uint8Array | null {
+  if (text.length === 0 || text.length % 4 !== 0 || text.length > base64CharsMax) return null;
+  const bytes = Buffer.from(text, 'base64');
+  return bytes.toString('base64') === text ? bytes : null;
+}
+
+/** Longer than any signature of these schemes (RSA 4096 needs 684), short enough to be free. */
+const base64CharsMax = 1024;
+
+/** True when two digests are the same bytes. Takes the same time wherever they differ. */
+export function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && timingSafeEqual(a, b);
+}
+
+/** A text that a scheme may have hashed. */
+export interface Candidate {
+  readonly variant: string;
+  /** What is hashed, without the secret. */
+  readonly text: string;
+}
+
+export interface Match {
+  readonly variant: string;
+  readonly keyIndex: number;
+}
+
+/**
+ * The first candidate whose digest equals the received one. Variants that come to the same text are hashed once,
+ * and every text is tried with every live key. The digest may be a different one per variant.
+ */
+export function findMatch(
+  candidates: Iterable<Candidate>,
+  secrets: readonly Secret[],
+  isMatch: (candidate: Candidate, secret: Secret) => boolean,
+): Match | null {
+  const tried = new Set<string>();
+  for (const candidate of candidates) {
+    if (tried.has(candidate.text)) continue;
+    tried.add(candidate.text);
+    for (const [keyIndex, secret] of secrets.entries()) {
+      if (isMatch(candidate, secret)) return { variant: candidate.variant, keyIndex };
+    }
+  }
+  return null;
+}
