@@ -30,7 +30,6 @@ export type ParkReason =
   | 'cannot-verify'
   | 'attempts-exhausted'
   | 'claim-not-confirmed'
-  | 'charged-above-max'
   | 'invalid-plan'
   | 'operator';
 
@@ -90,6 +89,10 @@ export interface Action extends PurchaseOrder {
   /** True when the event is unsigned: the provider must confirm the fact before any money moves. */
   readonly needsConfirmation: boolean;
   readonly money: ActionMoney;
+  /** Every booking, oldest first: only ever added to. */
+  readonly ledger: readonly LedgerEntry[];
+  /** Every try, oldest first, the latest `attemptLogMax` of them. */
+  readonly attemptLog: readonly Attempt[];
   /** UTC day and month whose caps hold this action's reservation or charge; null when none does. */
   readonly capPeriod: { readonly day: string; readonly month: string } | null;
 }
@@ -135,12 +138,13 @@ export function dueAt(state: ActionState): EpochMs | null {
   }
 }
 
+/** Tries kept with an action; with at most a few paid attempts, only old questions can fall off. */
+export const attemptLogMax = 60;
+
 export type LedgerKind = 'reserved' | 'charged' | 'released' | 'refunded';
 
 /** One booking. Rows are only ever added. */
 export interface LedgerEntry {
-  readonly actionId: string;
-  readonly seq: number;
   readonly kind: LedgerKind;
   readonly amount: Money;
   readonly at: EpochMs;
@@ -151,7 +155,6 @@ export interface LedgerEntry {
 
 /** One try at an action, written down before the call and completed after it. Holds no secret and no signature. */
 export interface Attempt {
-  readonly actionId: string;
   readonly attemptNo: number;
   readonly fence: number;
   readonly kind: 'purchase' | 'verify';

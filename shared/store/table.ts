@@ -50,16 +50,18 @@ export type Change =
   | { readonly kind: 'check'; readonly key: Key; readonly ifVersion: number | null }
   | { readonly kind: 'delete'; readonly key: Key; readonly ifVersion: number }
   /**
-   * Adds `delta` to the number attribute `attribute` of `data` (0 when absent; the item is made when absent, with
-   * version 1). Fails when `atMost` is given and the new sum would exceed it. Never blocks another `add` for good.
+   * Adds each `delta` to the number attribute of `data` that it names (0 when absent; the item is made when absent, with
+   * version 1). Fails as a whole when any new sum would exceed its `atMost`. Does not change the item's version.
    */
-  | {
-      readonly kind: 'add';
-      readonly key: Key;
-      readonly attribute: string;
-      readonly delta: number;
-      readonly atMost: number | null;
-    };
+  | { readonly kind: 'add'; readonly key: Key; readonly adds: readonly Addition[] };
+
+/** One counter of an `add`; 1 to 8 of them, each naming another attribute. */
+export interface Addition {
+  readonly attribute: string;
+  readonly delta: number;
+  /** Null adds without a limit. */
+  readonly atMost: number | null;
+}
 
 /** `failed` names, by position in `changes`, each change whose guard did not hold, with the item found in its place. */
 export type WriteResult =

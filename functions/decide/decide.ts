@@ -1,0 +1,183 @@
+import { actionIdFor, type Decided, type DecideInput, decide } from '../../shared/core/decide.ts';
+import { bookRefund, inState } from '../../shared/core/lifecycle.ts';
+import type { Policy } from '../../shared/core/policy.ts';
+import type { EpochMs } from '../../shared/core/time.ts';
+import type { WebhookEvent } from '../../shared/core/webhook-event.ts';
+import { sha256Hex } from '../../shared/platform/digest.ts';
+import type { Log } from '../../shared/platform/log.ts';
+import { toMessage } from '../../shared/queue/work-item.ts';
+import type { WorkQueue } from '../../shared/queue/work-queue.ts';
+import { loadAction, replaceAction } from '../../shared/store/action-store.ts';
+import {
+  existingActions,
+  findOwnAction,
+  loadEvent,
+  loadSim,
+  type Versioned,
+  writeDecision,
+} from '../../shared/store/event-store.ts';
+import type { EventRow } from '../../shared/store/rows.ts';
+import type { Table } from '../../shared/store/table.ts';
+
+/** Races lost to other writers before the message is left to come again. */
+const racesMax = 6;
+
+export interface DecideDeps {
+  readonly table: Table;
+  readonly policy: Policy;
+  /** The actions queue of a provider; null for a provider that the stage no longer has. */
+  readonly actionsQueue: (provider: string) => WorkQueue | null;
+  readonly log: Log;
+  readonly notice?: (event: WebhookEvent, decided: Decided) => void;
+}
+
+export interface DecideOptions {
+  /** A replay judges an event again that was judged already; its actions keep their ids, so it can't buy again. */
+  readonly replay: boolean;
+  readonly generation: number;
+}
+
+export type DecideResult =
+  | { readonly kind: 'decided'; readonly decided: Decided }
+  | { readonly kind: 'already-decided' }
+  | { readonly kind: 'unknown-event' };
+
+/**
+ * Judges one stored event by the rules and writes what comes of it in one transaction. Throws StoreError when the
+ * store is down, and an Error after too many lost races: both mean that the message must come again.
+ */
+export async function decideEvent(
+  eventId: string,
+  now: EpochMs,
+  deps: DecideDeps,
+  options: DecideOptions,
+): Promise<DecideResult> {
+  for (let race = 0; race < racesMax; race++) {
+    const row = await loadEvent(deps.table, eventId);
+    if (row === null) return { kind: 'unknown-event' };
+    if (row.value.state === 'decided' && !options.replay) return { kind: 'already-decided' };
+    const decided = await judge(row, now, deps, options);
+    if (decided === null) continue;
+    await queueActions(decided, deps);
+    await tellOwnAction(row.value.event, decided, now, deps);
+    deps.notice?.(row.value.event, decided);
+    return { kind: 'decided', decided };
+  }
+  throw new Error(`${eventId} changed ${racesMax} times while it was decided; it is tried again`);
+}
+
+/** Null when another writer was first. */
+async function judge(
+  row: Versioned<EventRow>,
+  now: EpochMs,
+  deps: DecideDeps,
+  options: DecideOptions,
+): Promise<Decided | null> {
+  const { event } = row.value;
+  const sim = event.subject === null ? null : await loadSim(deps.table, event.subject.key);
+  const base = { event, generation: options.generation, digest: sha256Hex };
+  const ids = deps.policy.rules.map((rule) => actionIdFor(rule, base));
+  const input: DecideInput = {
+    ...base,
+    policy: deps.policy,
+    sim: sim?.value ?? null,
+    ownActionId: await findOwnAction(deps.table, event),
+    now,
+    existingActionIds: options.replay ? await existingActions(deps.table, ids) : new Set(),
+  };
+  const decided = decide(input);
+  const written = await writeDecision(deps.table, {
+    event: row,
+    decision: decided.decision,
+    actions: decided.actions,
+    sim: decided.sim === null ? null : { value: decided.sim, version: sim?.version ?? null },
+  });
+  if (written === 'conflict') return null;
+  deps.log('info', 'event decided', {
+    eventId: event.eventId,
+    provider: event.provider,
+    kind: event.facts.kind,
+    correlationId: event.correlationId,
+    policyVersion: decided.decision.policyVersion,
+    actionId: decided.actions[0]?.actionId ?? null,
+    verdicts: decided.decision.verdicts
+      .map((v) => `${v.ruleId}:${v.verdict === 'act' ? 'act' : v.reason}`)
+      .join(' '),
+  });
+  return decided;
+}
+
+/** Hints for the workers; held actions wait for a human instead. */
+async function queueActions(decided: Decided, deps: DecideDeps): Promise<void> {
+  for (const action of decided.actions) {
+    if (action.state.name !== 'planned') continue;
+    const message = toMessage(
+      { kind: 'action', id: action.actionId, correlationId: action.correlationId },
+      action.subject.key,
+    );
+    try {
+      await deps.actionsQueue(action.subject.provider)?.send([message]);
+    } catch (error) {
+      deps.log('warn', 'action planned but not queued, the sweep will', {
+        actionId: action.actionId,
+        correlationId: action.correlationId,
+        error: String(error),
+      });
+    }
+  }
+}
+
+/**
+ * An event that reports on an action of ours helps it along: a refund is booked, and an order whose answer was lost
+ * is looked up at once instead of at its next turn. The event itself proves nothing about money.
+ */
+async function tellOwnAction(
+  event: WebhookEvent,
+  decided: Decided,
+  now: EpochMs,
+  deps: DecideDeps,
+): Promise<void> {
+  const actionId = decided.decision.ownActionId;
+  if (actionId === null || event.proof.kind === 'unsigned') return;
+  for (let race = 0; race < racesMax; race++) {
+    const row = await loadAction(deps.table, actionId);
+    if (row === null) return;
+    const { action } = row.value;
+    const next = helped(action, event, now);
+    if (next === null || (await replaceAction(deps.table, row, next)) === 'written') {
+      if (next?.state.name === 'unknown') await queueActionHint(next.actionId, event, deps);
+      return;
+    }
+  }
+}
+
+function helped(
+  action: Parameters<typeof bookRefund>[0],
+  event: WebhookEvent,
+  now: EpochMs,
+): typeof action | null {
+  if (action.state.name === 'unknown' && action.state.verifyAt > now) {
+    return inState(action, { ...action.state, verifyAt: now }, now);
+  }
+  if (event.facts.kind !== 'refund' || event.facts.refunded === null) return null;
+  const booked = action.ledger.some((entry) => entry.kind === 'refunded' && entry.note === event.eventId);
+  const left = action.money.chargedMinor - action.money.refundedMinor;
+  if (
+    booked ||
+    event.facts.refunded.currency !== action.money.currency ||
+    event.facts.refunded.amountMinor > left
+  )
+    return null;
+  return bookRefund(action, event.facts.refunded, now, event.eventId);
+}
+
+async function queueActionHint(actionId: string, event: WebhookEvent, deps: DecideDeps): Promise<void> {
+  const message = toMessage(
+    { kind: 'action', id: actionId, correlationId: event.correlationId },
+    event.subject?.key ?? actionId,
+  );
+  await deps
+    .actionsQueue(event.provider)
+    ?.send([message])
+    .catch(() => undefined);
+}

@@ -1,0 +1,120 @@
+import type { ProviderId } from './subject.ts';
+import { after, before, type DurationMs, type EpochMs, milliseconds, seconds, utcDay } from './time.ts';
+
+/** What a provider account bears, over all workers together. */
+export interface AccountLimits {
+  readonly provider: ProviderId;
+  readonly requestsPerSec: number;
+  readonly connectionsMax: number | null;
+  readonly requestsPerDay: number | null;
+}
+
+/** The sliding window of one provider account's requests, as stored. */
+export interface LimitWindow {
+  /** When requests were granted, oldest first; only those inside the window. */
+  readonly grants: readonly EpochMs[];
+  /** UTC day of `dayCount`. */
+  readonly day: string;
+  readonly dayCount: number;
+  /** Calls in flight: token to the moment at which it is given up for lost. */
+  readonly inFlight: Readonly<Record<string, EpochMs>>;
+  /** The latest slot that was promised to someone who has to wait. */
+  readonly promisedUntil: EpochMs;
+}
+
+/**
+ * The window is a little longer than the provider's second, because requests that leave evenly may arrive bunched.
+ * A log of the last grants holds the limit in every window; GCRA allows twice the rate across a boundary.
+ */
+const windowLength = milliseconds(1_250);
+
+export const emptyWindow: LimitWindow = {
+  grants: [],
+  day: '',
+  dayCount: 0,
+  inFlight: {},
+  promisedUntil: 0 as EpochMs,
+};
+
+export type Grant =
+  | { readonly kind: 'granted'; readonly window: LimitWindow }
+  /** Come back at `until`: a slot that nobody else was sent to. */
+  | { readonly kind: 'wait'; readonly until: EpochMs; readonly window: LimitWindow; readonly why: string };
+
+export interface GrantRequest {
+  readonly limits: AccountLimits;
+  readonly now: EpochMs;
+  /** Requests that are about to be made, one after the other. */
+  readonly requests: number;
+  /** Names the call in flight, where the provider limits connections. */
+  readonly token: string;
+  /** How long the call can take at most: after that its connection is counted as closed. */
+  readonly holdFor: DurationMs;
+}
+
+/** Takes `requests` slots of the window, or says when to come back. */
+export function takeSlots(window: LimitWindow, request: GrantRequest): Grant {
+  const { limits, now, requests } = request;
+  const current = roll(window, now);
+  if (limits.requestsPerDay !== null && current.dayCount + requests > limits.requestsPerDay) {
+    return {
+      kind: 'wait',
+      until: nextUtcDay(now),
+      window: current,
+      why: 'the account has used its requests of the day',
+    };
+  }
+  if (limits.connectionsMax !== null && Object.keys(current.inFlight).length >= limits.connectionsMax) {
+    return promise(current, request, 'the account has no free connection');
+  }
+  if (current.grants.length + requests > Math.max(requests, limits.requestsPerSec)) {
+    return promise(current, request, 'the account has used its requests of this second');
+  }
+  const inFlight =
+    limits.connectionsMax === null
+      ? {}
+      : { ...current.inFlight, [request.token]: after(now, request.holdFor) };
+  return {
+    kind: 'granted',
+    window: {
+      ...current,
+      grants: [...current.grants, ...Array.from({ length: requests }, () => now)],
+      dayCount: current.dayCount + requests,
+      inFlight,
+    },
+  };
+}
+
+/** Gives the connection back after a call. */
+export function releaseSlot(window: LimitWindow, token: string): LimitWindow {
+  return {
+    ...window,
+    inFlight: Object.fromEntries(Object.entries(window.inFlight).filter(([name]) => name !== token)),
+  };
+}
+
+/** Waiters get slots one after the other at the account's pace, so that they don't all come back at once. */
+function promise(window: LimitWindow, { limits, now, requests }: GrantRequest, why: string): Grant {
+  const pace = milliseconds((windowLength / limits.requestsPerSec) * requests);
+  const earliest = after(now, pace);
+  const queued = window.promisedUntil > now ? after(window.promisedUntil, pace) : earliest;
+  const until = queued > earliest ? queued : earliest;
+  return { kind: 'wait', until, window: { ...window, promisedUntil: until }, why };
+}
+
+function roll(window: LimitWindow, now: EpochMs): LimitWindow {
+  const since = before(now, windowLength);
+  const today = utcDay(now);
+  return {
+    grants: window.grants.filter((at) => at > since),
+    day: today,
+    dayCount: window.day === today ? window.dayCount : 0,
+    inFlight: Object.fromEntries(Object.entries(window.inFlight).filter(([, until]) => until > now)),
+    promisedUntil: window.promisedUntil,
+  };
+}
+
+function nextUtcDay(now: EpochMs): EpochMs {
+  const start = Date.parse(`${utcDay(now)}T00:00:00Z`) as EpochMs;
+  return after(start, seconds(86_400 + 5));
+}

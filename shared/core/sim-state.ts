@@ -1,0 +1,38 @@
+import type { EpochMs } from './time.ts';
+
+/** What simhook remembers of one SIM: the lock, the cool-downs, what was spent, and its latest purchases. */
+export interface SimState {
+  readonly simKey: string;
+  /** The one open paid action; null when the SIM is free. */
+  readonly openActionId: string | null;
+  /** Per rule, until when it may not act for this SIM again. */
+  readonly cooldowns: Readonly<Record<string, EpochMs>>;
+  /** Reserved and charged per UTC day and month, in minor units; only recent periods are kept. */
+  readonly committedMinor: Readonly<Record<string, number>>;
+  /** When purchases were claimed, newest last; bounded. For the velocity breaker. */
+  readonly claimedAt: readonly EpochMs[];
+  /** When the last action of this SIM was settled; its echoes may still be on their way. */
+  readonly lastSettledAt: EpochMs | null;
+}
+
+export function emptySimState(simKey: string): SimState {
+  return {
+    simKey,
+    openActionId: null,
+    cooldowns: {},
+    committedMinor: {},
+    claimedAt: [],
+    lastSettledAt: null,
+  };
+}
+
+/** Adds to what is committed in a period, keeping the newest 4 days and months each so that the row stays small. */
+export function commitInPeriods(sim: SimState, periods: readonly string[], deltaMinor: number): SimState {
+  const sums: Record<string, number> = { ...sim.committedMinor };
+  for (const period of periods) sums[period] = (sums[period] ?? 0) + deltaMinor;
+  const kept = Object.entries(sums)
+    .filter(([, sum]) => sum !== 0)
+    .sort(([a], [b]) => (a < b ? 1 : -1));
+  const recent = [7, 10].flatMap((length) => kept.filter(([period]) => period.length === length).slice(0, 4));
+  return { ...sim, committedMinor: Object.fromEntries(recent) };
+}

@@ -1,0 +1,32 @@
+import { z } from 'zod';
+
+/**
+ * What API Gateway hands over for one HTTP request (HTTP API, payload format 2.0), as far as simhook reads it.
+ * Header names are lower case; repeated headers are joined with commas by the gateway.
+ * Source: API Gateway developer guide, "Create AWS Lambda proxy integrations for HTTP APIs".
+ */
+export const httpLambdaEventSchema = z.object({
+  version: z.literal('2.0'),
+  rawPath: z.string(),
+  rawQueryString: z.string().default(''),
+  headers: z.record(z.string(), z.string()).default({}),
+  body: z.string().optional(),
+  isBase64Encoded: z.boolean().default(false),
+  requestContext: z.object({
+    requestId: z.string(),
+    http: z.object({ method: z.string(), path: z.string(), sourceIp: z.string().default('') }),
+  }),
+});
+export type HttpLambdaEvent = z.infer<typeof httpLambdaEventSchema>;
+
+/** What the function answers. Same source. */
+export interface HttpLambdaResult {
+  readonly statusCode: number;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string;
+}
+
+/** The request's body as the bytes that were sent. */
+export function bodyBytes(event: HttpLambdaEvent): Uint8Array {
+  return Buffer.from(event.body ?? '', event.isBase64Encoded ? 'base64' : 'utf8');
+}

@@ -1,0 +1,426 @@
+import { createHash } from 'node:crypto';
+import { z } from 'zod';
+import { actionKinds } from '../core/action.ts';
+import type { PeriodCaps, Policy, ProviderPolicy, Rule } from '../core/policy.ts';
+import type { AccountLimits } from '../core/rate-limit.ts';
+import { type DurationMs, days, hours, minutes } from '../core/time.ts';
+import { eventKinds, orderStatuses, planWarnings, usageAlerts } from '../core/webhook-event.ts';
+import type { Acknowledgement, Provider, ProviderProfile } from '../providers/provider.ts';
+import { durationSchema, moneySchema } from './notation.ts';
+
+/** What receive needs to know of a provider. */
+export interface ReceivingProvider {
+  readonly id: string;
+  readonly currency: string;
+  /** Path without a trailing slash; the secret token, where there is one, follows it. */
+  readonly callbackPath: string;
+  readonly callbacks: {
+    readonly acceptUnsigned: boolean;
+    readonly verification: {
+      readonly variants: readonly string[] | null;
+      readonly maxAge: DurationMs;
+      readonly maxFuture: DurationMs;
+    };
+    /** What the provider wants to read; null leaves it to the provider's own default. */
+    readonly acknowledgement: Acknowledgement | null;
+  };
+}
+
+/** One provider of a stage, checked. */
+export interface StageProvider extends ReceivingProvider {
+  /** The provider's own settings, checked by its `settingsSchema`. */
+  readonly settings: unknown;
+  readonly limits: AccountLimits;
+  readonly profile: ProviderProfile;
+}
+
+/** Secret values of a stage that is given from outside, for one machine only. Never allowed in a deployed stage. */
+export interface StageSecrets {
+  readonly callback: readonly { readonly keyId: string | null; readonly value: string }[];
+  readonly api: readonly { readonly keyId: string | null; readonly value: string }[];
+  readonly pathToken: string | null;
+}
+
+/** Everything an operator decided for one deployment. */
+export interface Stage {
+  readonly name: string;
+  readonly policy: Policy;
+  readonly providers: readonly StageProvider[];
+  readonly secrets: Readonly<Record<string, StageSecrets>>;
+}
+
+const ruleIdSchema = z
+  .string()
+  .regex(/^[a-z][a-z0-9-]{0,59}$/, 'a rule id is lower-case letters, digits and hyphens, at most 60 of them');
+
+const capsSchema = z
+  .strictObject({
+    day: moneySchema.optional().describe('most per UTC day'),
+    month: moneySchema.optional().describe('most per UTC month'),
+  })
+  .default({});
+
+const secretListSchema = z
+  .array(z.strictObject({ keyId: z.string().min(1).nullable().default(null), value: z.string().min(1) }))
+  .default([]);
+
+const providerSchema = z.strictObject({
+  currency: z.string().regex(/^[A-Z]{3}$/, 'a currency is three capital letters, such as USD'),
+  settings: z
+    .record(z.string(), z.unknown())
+    .describe("the provider's own settings: account, base URL, quirks"),
+  callbackPath: z
+    .string()
+    .regex(/^(\/[A-Za-z0-9._~-]+)+$/, 'a callback path starts with / and has no slash at its end')
+    .optional()
+    .describe('default /callbacks/<provider>'),
+  callbacks: z
+    .strictObject({
+      variants: z
+        .array(z.string())
+        .min(1)
+        .nullable()
+        .default(null)
+        .describe('accepted signature variants; null accepts each documented one'),
+      acceptUnsigned: z
+        .boolean()
+        .default(false)
+        .describe('store callbacks without a signature that come on the secret path'),
+      maxAge: durationSchema.default(hours(72)).describe('oldest signed time that is accepted'),
+      maxFuture: durationSchema
+        .default(minutes(10))
+        .describe('how far ahead of our clock a signed time may be'),
+      acknowledgement: z
+        .strictObject({ contentType: z.string().min(1), body: z.string() })
+        .nullable()
+        .default(null),
+    })
+    .prefault({}),
+  limits: z
+    .strictObject({
+      requestsPerSec: z.number().int().min(1).max(1000).optional(),
+      connectionsMax: z.number().int().min(1).max(1000).optional(),
+      requestsPerDay: z.number().int().min(1).optional(),
+      lateCommit: durationSchema.optional(),
+      callTimeout: durationSchema.optional(),
+    })
+    .prefault({}),
+  caps: z.strictObject({ sim: capsSchema, provider: capsSchema }).prefault({}),
+  breakers: z
+    .strictObject({
+      simPurchases: z.number().int().min(1).default(3),
+      simWindow: durationSchema.default(days(1)),
+      purchasesPerHour: z.number().int().min(1).default(1_000),
+      refusalsInARow: z.number().int().min(1).default(5),
+    })
+    .prefault({}),
+  secrets: z
+    .strictObject({
+      callback: secretListSchema,
+      api: secretListSchema,
+      pathToken: z.string().min(16).nullable().default(null),
+    })
+    .optional()
+    .describe('one machine only; a deployed stage keeps its secrets in Secrets Manager'),
+});
+
+const ruleSchema = z.strictObject({
+  id: ruleIdSchema,
+  provider: z.string(),
+  enabled: z.boolean().default(true),
+  when: z.strictObject({
+    kind: z.enum(eventKinds).exclude(['unknown']),
+    alerts: z
+      .array(z.enum(usageAlerts).exclude(['unknown']))
+      .min(1)
+      .nullable()
+      .default(null),
+    statuses: z
+      .array(z.enum(orderStatuses).exclude(['unknown']))
+      .min(1)
+      .nullable()
+      .default(null),
+    warnings: z
+      .array(z.enum(planWarnings).exclude(['unknown']))
+      .min(1)
+      .nullable()
+      .default(null),
+    packageCodes: z.array(z.string().min(1)).min(1).nullable().default(null),
+    simPrefixes: z
+      .array(z.string().regex(/^\d{2,20}$/))
+      .min(1)
+      .nullable()
+      .default(null),
+    maxEventAge: durationSchema.default(hours(72)),
+  }),
+  do: z.strictObject({ kind: z.enum(actionKinds), plan: z.record(z.string(), z.json()) }),
+  maxCost: moneySchema.describe('the most that one action may cost'),
+  cooldown: durationSchema.describe('after acting for a SIM, the rule leaves it alone for so long'),
+  approval: z.boolean().default(false).describe('true: a human approves each action'),
+  caps: capsSchema,
+});
+
+export const stageSchema = z.strictObject({
+  $schema: z.string().optional(),
+  name: z
+    .string()
+    .regex(/^[a-z][a-z0-9-]{0,29}$/, 'a stage name is lower-case letters, digits and hyphens, at most 30'),
+  providers: z.record(z.string(), providerSchema),
+  rules: z.array(ruleSchema).max(500),
+});
+
+/** What a stage file holds, as it is written. */
+export type StageInput = z.input<typeof stageSchema>;
+type ParsedStage = z.infer<typeof stageSchema>;
+type ParsedRule = ParsedStage['rules'][number];
+type ParsedProvider = ParsedStage['providers'][string];
+
+/** Gives a stage file its type. */
+export function defineStage(stage: StageInput): StageInput {
+  return stage;
+}
+
+export type StageReading =
+  | { readonly ok: true; readonly stage: Stage }
+  /** One line per problem, each with the place in the file, what is wrong and what is allowed. */
+  | { readonly ok: false; readonly problems: readonly string[] };
+
+export interface StageSource {
+  /** How the file is called in messages. */
+  readonly fileName: string;
+  /** The file's text, to find the line of a problem in; null when there is none. */
+  readonly text: string | null;
+}
+
+/** Checks a stage whole: its shape, its providers' settings, and that each rule can buy what it says. */
+export function readStage(input: unknown, source: StageSource, providers: readonly Provider[]): StageReading {
+  const parsed = stageSchema.safeParse(input);
+  if (!parsed.success) {
+    return {
+      ok: false,
+      problems: parsed.error.issues.map((issue) => problem(source, issue.path, issue.message, input)),
+    };
+  }
+  const problems: string[] = [];
+  const report = (path: readonly PropertyKey[], message: string): void => {
+    problems.push(problem(source, path, message, input));
+  };
+  const stageProviders = Object.entries(parsed.data.providers).flatMap(([id, entry]) => {
+    const checked = checkProvider(id, entry, providers, report);
+    return checked === null ? [] : [checked];
+  });
+  checkPaths(stageProviders, report);
+  const rules = parsed.data.rules.flatMap((rule, i) => {
+    const checked = checkRule(rule, i, parsed.data, providers, report);
+    return checked === null ? [] : [checked];
+  });
+  parsed.data.rules.forEach((rule, i) => {
+    if (parsed.data.rules.findIndex((other) => other.id === rule.id) < i)
+      report(['rules', i, 'id'], `the rule id "${rule.id}" stands twice; give each rule its own`);
+  });
+  if (problems.length > 0) return { ok: false, problems };
+  return { ok: true, stage: assemble(parsed.data, stageProviders, rules) };
+}
+
+type Report = (path: readonly PropertyKey[], message: string) => void;
+
+function checkProvider(
+  id: string,
+  entry: ParsedProvider,
+  providers: readonly Provider[],
+  report: Report,
+): StageProvider | null {
+  const known = providers.find((provider) => provider.id === id);
+  if (!known) {
+    report(
+      ['providers', id],
+      `there is no provider "${id}"; simhook has ${providers.map((p) => p.id).join(', ')}`,
+    );
+    return null;
+  }
+  const settings = known.settingsSchema.safeParse(entry.settings);
+  if (!settings.success) {
+    for (const issue of settings.error.issues)
+      report(['providers', id, 'settings', ...issue.path], issue.message);
+    return null;
+  }
+  const { limits } = entry;
+  const connectionsMax = limits.connectionsMax ?? known.profile.connectionsMax;
+  const requestsPerDay = limits.requestsPerDay ?? known.profile.requestsPerDay;
+  const requestsPerSec = limits.requestsPerSec ?? known.profile.requestsPerSec;
+  return {
+    id,
+    currency: entry.currency,
+    callbackPath: entry.callbackPath ?? `/callbacks/${id}`,
+    callbacks: {
+      acceptUnsigned: entry.callbacks.acceptUnsigned,
+      verification: {
+        variants: entry.callbacks.variants,
+        maxAge: entry.callbacks.maxAge,
+        maxFuture: entry.callbacks.maxFuture,
+      },
+      acknowledgement: entry.callbacks.acknowledgement,
+    },
+    settings: settings.data,
+    limits: { provider: id, requestsPerSec, connectionsMax, requestsPerDay },
+    profile: {
+      ...known.profile,
+      requestsPerSec,
+      connectionsMax,
+      requestsPerDay,
+      lateCommit: limits.lateCommit ?? known.profile.lateCommit,
+      callTimeout: limits.callTimeout ?? known.profile.callTimeout,
+    },
+  };
+}
+
+/** Two providers on one path, or one inside the other, could be mistaken for each other. */
+function checkPaths(providers: readonly StageProvider[], report: Report): void {
+  for (const a of providers) {
+    for (const b of providers) {
+      if (a.id < b.id && `${b.callbackPath}/`.startsWith(`${a.callbackPath}/`)) clash(a, b);
+      else if (a.id < b.id && `${a.callbackPath}/`.startsWith(`${b.callbackPath}/`)) clash(a, b);
+    }
+  }
+  function clash(a: StageProvider, b: StageProvider): void {
+    report(
+      ['providers', b.id, 'callbackPath'],
+      `"${b.callbackPath}" clashes with "${a.callbackPath}" of ${a.id}; choose paths that are not inside each other`,
+    );
+  }
+}
+
+function checkRule(
+  rule: ParsedRule,
+  index: number,
+  stage: ParsedStage,
+  providers: readonly Provider[],
+  report: Report,
+): Rule | null {
+  const at = (...path: PropertyKey[]): readonly PropertyKey[] => ['rules', index, ...path];
+  const entry = stage.providers[rule.provider];
+  const provider = providers.find((p) => p.id === rule.provider);
+  if (!entry || !provider) {
+    report(
+      at('provider'),
+      `the stage has no provider "${rule.provider}"; it has ${Object.keys(stage.providers).join(', ') || 'none'}`,
+    );
+    return null;
+  }
+  const planSchema = provider.planSchemas[rule.do.kind];
+  if (planSchema === null) {
+    const kinds = actionKinds.filter((kind) => provider.planSchemas[kind] !== null);
+    report(at('do', 'kind'), `${rule.provider} has no action "${rule.do.kind}"; it has ${kinds.join(', ')}`);
+    return null;
+  }
+  const plan = planSchema.safeParse(rule.do.plan);
+  if (!plan.success) {
+    for (const issue of plan.error.issues) report(at('do', 'plan', ...issue.path), issue.message);
+    return null;
+  }
+  for (const [name, amount] of [
+    ['maxCost', rule.maxCost],
+    ['caps.day', rule.caps.day],
+    ['caps.month', rule.caps.month],
+  ] as const) {
+    if (amount && amount.currency !== entry.currency) {
+      report(
+        at(...name.split('.')),
+        `${amount.currency} is not the currency of ${rule.provider}, which is ${entry.currency}`,
+      );
+      return null;
+    }
+  }
+  return {
+    ruleId: rule.id,
+    provider: rule.provider,
+    enabled: rule.enabled,
+    when: rule.when,
+    action: rule.do.kind,
+    plan: plan.data,
+    maxCost: rule.maxCost,
+    cooldown: rule.cooldown,
+    approval: rule.approval,
+    caps: periodCaps(rule.caps),
+  };
+}
+
+function assemble(parsed: ParsedStage, providers: readonly StageProvider[], rules: readonly Rule[]): Stage {
+  const providerPolicies = providers.map(({ id, currency }): ProviderPolicy => {
+    const entry = parsed.providers[id];
+    if (!entry) throw new Error(`provider ${id} vanished while the stage was read`);
+    return {
+      provider: id,
+      currency,
+      simCaps: periodCaps(entry.caps.sim),
+      caps: periodCaps(entry.caps.provider),
+      simVelocity: { max: entry.breakers.simPurchases, window: entry.breakers.simWindow },
+      purchasesPerHour: entry.breakers.purchasesPerHour,
+      refusalsInARow: entry.breakers.refusalsInARow,
+    };
+  });
+  const content = JSON.stringify({ rules, providers: providerPolicies });
+  const version = createHash('sha256').update(content).digest('hex').slice(0, 12);
+  const secrets = Object.entries(parsed.providers).flatMap(([id, entry]) =>
+    entry.secrets ? [[id, entry.secrets] as const] : [],
+  );
+  return {
+    name: parsed.name,
+    policy: { version, rules, providers: providerPolicies },
+    providers,
+    secrets: Object.fromEntries(secrets),
+  };
+}
+
+function periodCaps(caps: ParsedRule['caps']): PeriodCaps {
+  return { dayMinor: caps.day?.amountMinor ?? null, monthMinor: caps.month?.amountMinor ?? null };
+}
+
+/** `stages/local.ts:12: rules[0] "renew-low-data" cooldown: …, but it is "12 hours"`. */
+function problem(source: StageSource, path: readonly PropertyKey[], message: string, input: unknown): string {
+  const ruleIndex = path[0] === 'rules' && typeof path[1] === 'number' ? path[1] : null;
+  const ruleId = ruleIndex === null ? undefined : valueAt(input, ['rules', ruleIndex, 'id']);
+  const line =
+    source.text === null ? null : lineOf(source.text, path, typeof ruleId === 'string' ? ruleId : null);
+  const place = line === null ? source.fileName : `${source.fileName}:${line}`;
+  const rule =
+    ruleIndex === null
+      ? ''
+      : ` rule ${typeof ruleId === 'string' ? `"${ruleId}"` : `number ${ruleIndex + 1}`}`;
+  const field = (ruleIndex === null ? path : path.slice(2)).map(String).join('.');
+  const secret = path.includes('secrets');
+  const seen = valueAt(input, path);
+  const value =
+    secret || seen === undefined || typeof seen === 'object' ? '' : `, but it is ${JSON.stringify(seen)}`;
+  return `${place}:${rule}${field === '' ? '' : ` ${field}`}: ${message}${value}`;
+}
+
+function valueAt(input: unknown, path: readonly PropertyKey[]): unknown {
+  let value: unknown = input;
+  for (const key of path) {
+    if (typeof value !== 'object' || value === null) return undefined;
+    value = Object.getOwnPropertyDescriptor(value, key)?.value;
+  }
+  return value;
+}
+
+/** The line of a rule's id, or of the last key of the path that stands in the text; null when none does. */
+function lineOf(text: string, path: readonly PropertyKey[], ruleId: string | null): number | null {
+  const escape = (part: string): string => part.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
+  let from = 0;
+  if (ruleId !== null) {
+    const at = text.search(new RegExp(`["']?\\bid["']?\\s*:\\s*["']${escape(ruleId)}["']`));
+    if (at >= 0) from = at;
+  }
+  for (const key of path.filter((k): k is string => typeof k === 'string')) {
+    if (ruleId !== null && key === 'rules') continue;
+    const at = text.slice(from).search(new RegExp(`["']?(?<![\\w-])${escape(key)}["']?\\s*:`));
+    if (at >= 0) from += at;
+  }
+  return from === 0 ? null : text.slice(0, from).split('\n').length;
+}
+
+/** The stage's JSON Schema, for editors. */
+export function stageJsonSchema(): object {
+  return z.toJSONSchema(stageSchema, { io: 'input', unrepresentable: 'any' });
+}

@@ -1,0 +1,80 @@
+import type { ProviderId } from '../core/subject.ts';
+import type { EpochMs } from '../core/time.ts';
+import { actionItem, dueActions, dueEvents, eventItem, shards } from './item-layout.ts';
+import { readRow } from './rows.ts';
+import type { Item, Table } from './table.ts';
+
+/** One unfinished thing that the sweep found. */
+export interface DueWork {
+  readonly kind: 'event' | 'action';
+  readonly id: string;
+  readonly correlationId: string;
+  /** Groups the work of one SIM. */
+  readonly group: string;
+  readonly dueAt: EpochMs;
+  readonly sweeps: number;
+  readonly item: Item;
+}
+
+/** Events whose time has come: the oldest `limit` over all shards, roughly in order. May lag behind writes. */
+export async function findDueEvents(table: Table, now: EpochMs, limit: number): Promise<readonly DueWork[]> {
+  const items = await findDue(table, shards.map(dueEvents), now, limit);
+  return items.map((item) => {
+    const { event, sweeps } = readRow('event', item);
+    const group = event.subject?.key ?? event.eventId;
+    return {
+      kind: 'event',
+      id: event.eventId,
+      correlationId: event.correlationId,
+      group,
+      dueAt: dueOf(item),
+      sweeps,
+      item,
+    };
+  });
+}
+
+/** Actions of a provider whose time has come. */
+export async function findDueActions(
+  table: Table,
+  provider: ProviderId,
+  now: EpochMs,
+  limit: number,
+): Promise<readonly DueWork[]> {
+  const partitions = shards.map((shard) => dueActions(provider, shard));
+  const items = await findDue(table, partitions, now, limit);
+  return items.map((item) => {
+    const { action, sweeps } = readRow('action', item);
+    const { actionId: id, correlationId, subject } = action;
+    return { kind: 'action', id, correlationId, group: subject.key, dueAt: dueOf(item), sweeps, item };
+  });
+}
+
+async function findDue(
+  table: Table,
+  partitions: readonly string[],
+  now: EpochMs,
+  limit: number,
+): Promise<readonly Item[]> {
+  const each = Math.max(1, Math.ceil(limit / partitions.length));
+  const pages = await Promise.all(
+    partitions.map((pk) => table.query({ from: 'due', pk, upTo: now }, { limit: each, cursor: null })),
+  );
+  return pages.flatMap((page) => page.items).slice(0, limit);
+}
+
+function dueOf(item: Item): EpochMs {
+  return (item.indexes.due?.at ?? 0) as EpochMs;
+}
+
+/**
+ * Puts off the next look at work that was just queued again, so that work which can't be finished does not fill the
+ * queue each minute. Losing the race means that someone is at it: fine.
+ */
+export async function putOffSweep(table: Table, work: DueWork, until: EpochMs): Promise<void> {
+  const item =
+    work.kind === 'event'
+      ? eventItem({ ...readRow('event', work.item), sweeps: work.sweeps + 1 }, until)
+      : actionItem({ ...readRow('action', work.item), sweeps: work.sweeps + 1 }, until);
+  await table.write([{ kind: 'replace', item, ifVersion: work.item.version }]);
+}

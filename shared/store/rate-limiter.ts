@@ -1,0 +1,51 @@
+import { emptyWindow, type Grant, type GrantRequest, releaseSlot, takeSlots } from '../core/rate-limit.ts';
+import type { ProviderId } from '../core/subject.ts';
+import { after, type EpochMs, milliseconds } from '../core/time.ts';
+import { replaceOrInsert } from './event-store.ts';
+import { limitKey, toData } from './item-layout.ts';
+import { readRow } from './rows.ts';
+import type { Table } from './table.ts';
+
+/** Lost races for the window before the caller is told to come back. */
+const racesMax = 8;
+
+export type SlotResult =
+  | { readonly kind: 'granted' }
+  | { readonly kind: 'wait'; readonly until: EpochMs; readonly why: string };
+
+/**
+ * Takes request slots of a provider account, shared by all workers through the table. Someone who must wait is
+ * promised a slot, which is stored too, so that waiters are spread out.
+ */
+export async function takeAccountSlots(
+  table: Table,
+  request: GrantRequest,
+  jitter: number,
+): Promise<SlotResult> {
+  const key = limitKey(request.limits.provider);
+  for (let race = 0; race < racesMax; race++) {
+    const item = await table.get(key);
+    const grant: Grant = takeSlots(item === null ? emptyWindow : readRow('limit', item), request);
+    const next = { ...key, data: toData(grant.window), indexes: {}, expiresAtSec: null };
+    const written = await table.write([replaceOrInsert(next, item?.version ?? null)]);
+    if (!written.ok) continue;
+    return grant.kind === 'granted'
+      ? { kind: 'granted' }
+      : { kind: 'wait', until: grant.until, why: grant.why };
+  }
+  const until = after(request.now, milliseconds(1_000 + 2_000 * jitter));
+  return { kind: 'wait', until, why: 'too many workers ask for slots at once' };
+}
+
+/** Gives a connection back; losing the race is harmless, since a token that is not given back runs out by itself. */
+export async function releaseAccountSlot(table: Table, provider: ProviderId, token: string): Promise<void> {
+  const key = limitKey(provider);
+  for (let race = 0; race < racesMax; race++) {
+    const item = await table.get(key);
+    if (item === null) return;
+    const window = readRow('limit', item);
+    if (!(token in window.inFlight)) return;
+    const next = { ...key, data: toData(releaseSlot(window, token)), indexes: {}, expiresAtSec: null };
+    if ((await table.write([{ kind: 'replace', item: next, ifVersion: item.version }])).ok) return;
+  }
+}

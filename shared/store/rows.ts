@@ -1,0 +1,316 @@
+import { z } from 'zod';
+import { type Action, type Attempt, actionKinds, type Json, type LedgerEntry } from '../core/action.ts';
+import type { ProviderHealth, Switches } from '../core/controls.ts';
+import type { Decision } from '../core/decide.ts';
+import type { LimitWindow } from '../core/rate-limit.ts';
+import type { SimState } from '../core/sim-state.ts';
+import type { EpochMs } from '../core/time.ts';
+import { orderStatuses, planWarnings, usageAlerts, type WebhookEvent } from '../core/webhook-event.ts';
+import { StoreError } from './errors.ts';
+import type { Item } from './table.ts';
+
+/**
+ * The shapes of what the table holds. A row is parsed each time it is read, so that a row written by another
+ * version or by hand is reported with its key instead of steering money.
+ */
+
+const moment = z
+  .number()
+  .int()
+  .min(0)
+  .transform((n) => n as EpochMs);
+const minor = z.number().int();
+
+const json: z.ZodType<Json> = z.lazy(() =>
+  z.union([z.string(), z.number(), z.boolean(), z.null(), z.array(json), z.record(z.string(), json)]),
+);
+
+const amount = z.object({ amountMinor: z.number().int().min(0), currency: z.string() });
+
+const subject = z.object({
+  provider: z.string(),
+  idKind: z.enum(['iccid', 'eid', 'imsi']),
+  simId: z.string(),
+  key: z.string(),
+});
+
+const order = z.object({
+  orderId: z.string().nullable(),
+  reference: z.string().nullable(),
+  packageCode: z.string().nullable(),
+});
+
+const facts = z.discriminatedUnion('kind', [
+  z.object({
+    kind: z.literal('usage-alert'),
+    alert: z.enum(usageAlerts),
+    value: z.string().nullable(),
+    order,
+  }),
+  z.object({ kind: z.literal('order-status'), status: z.enum(orderStatuses), order }),
+  z.object({ kind: z.enum(['package-ordered', 'package-effective', 'package-stopped']), order }),
+  z.object({
+    kind: z.literal('refund'),
+    order,
+    refunded: amount.nullable(),
+    refundedText: z.string().nullable(),
+  }),
+  z.object({ kind: z.literal('recharge'), order }),
+  z.object({
+    kind: z.literal('plan-reminder'),
+    warning: z.enum(planWarnings),
+    expiresAt: z.string().nullable(),
+  }),
+  z.object({ kind: z.literal('sim-status'), status: z.string() }),
+  z.object({ kind: z.literal('sms-received'), encoding: z.enum(['text', 'binary', 'unknown']) }),
+  z.object({
+    kind: z.literal('async-result'),
+    requestId: z.string().nullable(),
+    operation: z.string().nullable(),
+    result: z.string().nullable(),
+  }),
+  z.object({ kind: z.enum(['card-stopped', 'sim-unlocked', 'sim-moved', 'sms-delivered', 'unknown']) }),
+]);
+
+const proof = z.discriminatedUnion('kind', [
+  z.object({ kind: z.literal('signed'), scheme: z.string(), variant: z.string() }),
+  z.object({ kind: z.literal('unsigned'), why: z.string() }),
+  z.object({ kind: z.literal('reconciled'), source: z.string() }),
+]);
+
+const webhookEvent: z.ZodType<WebhookEvent> = z.object({
+  eventId: z.string(),
+  provider: z.string(),
+  providerType: z.string(),
+  facts,
+  subject: subject.nullable(),
+  proof,
+  occurredAt: moment.nullable(),
+  receivedAt: moment,
+  correlationId: z.string(),
+  callbackId: z.string(),
+});
+
+const verdict = z.discriminatedUnion('verdict', [
+  z.object({ ruleId: z.string(), verdict: z.literal('act'), actionId: z.string() }),
+  z.object({
+    ruleId: z.string(),
+    verdict: z.literal('pass'),
+    reason: z.enum([
+      'disabled',
+      'no-match',
+      'too-old',
+      'own-purchase',
+      'no-sim',
+      'cooling-down',
+      'sim-has-open-action',
+      'already-decided',
+    ]),
+    detail: z.string(),
+  }),
+]);
+
+const decision: z.ZodType<Decision> = z.object({
+  policyVersion: z.string(),
+  decidedAt: moment,
+  ownActionId: z.string().nullable(),
+  verdicts: z.array(verdict),
+});
+
+/** The HTTP message as it was received: proof of what was said, and by whom. */
+export interface Evidence {
+  readonly body: Uint8Array;
+  /** The headers that the signature covers or that identify the delivery. */
+  readonly headers: Readonly<Record<string, string>>;
+  readonly path: string;
+}
+
+const evidence: z.ZodType<Evidence> = z.object({
+  body: z.instanceof(Uint8Array),
+  headers: z.record(z.string(), z.string()),
+  path: z.string(),
+});
+
+/** A stored event with what the rules made of it so far. */
+export interface EventRow {
+  readonly event: WebhookEvent;
+  readonly state: 'recorded' | 'decided';
+  /** Every judgement, oldest first: the first one and those of replays. */
+  readonly decisions: readonly Decision[];
+  /** Kept here when it is small and the callback reports one fact; else in a row of its own. */
+  readonly evidence: Evidence | null;
+  /** How often the sweep found it unfinished. */
+  readonly sweeps: number;
+}
+
+const eventRow: z.ZodType<EventRow> = z.object({
+  event: webhookEvent,
+  state: z.enum(['recorded', 'decided']),
+  decisions: z.array(decision),
+  evidence: evidence.nullable(),
+  sweeps: z.number().int(),
+});
+
+const actionState = z.discriminatedUnion('name', [
+  z.object({ name: z.literal('planned'), dueAt: moment }),
+  z.object({ name: z.literal('held'), reason: z.string() }),
+  z.object({ name: z.literal('running'), leaseUntil: moment, startedAt: moment }),
+  z.object({ name: z.literal('unknown'), code: z.string(), verifyAt: moment }),
+  z.object({ name: z.literal('verifying'), leaseUntil: moment, code: z.string() }),
+  z.object({
+    name: z.literal('parked'),
+    reason: z.enum([
+      'cap-exceeded',
+      'price-above-max',
+      'several-candidates',
+      'cannot-verify',
+      'attempts-exhausted',
+      'claim-not-confirmed',
+      'invalid-plan',
+      'operator',
+    ]),
+    detail: z.string(),
+    mayHaveBought: z.boolean(),
+  }),
+  z.object({ name: z.literal('succeeded'), providerOrderId: z.string().nullable(), adopted: z.boolean() }),
+  z.object({ name: z.literal('refused'), code: z.string(), message: z.string() }),
+  z.object({ name: z.literal('cancelled'), reason: z.string() }),
+]);
+
+const ledgerEntry: z.ZodType<LedgerEntry> = z.object({
+  kind: z.enum(['reserved', 'charged', 'released', 'refunded']),
+  amount,
+  at: moment,
+  estimated: z.boolean(),
+  note: z.string(),
+});
+
+const attempt: z.ZodType<Attempt> = z.object({
+  attemptNo: z.number().int(),
+  fence: z.number().int(),
+  kind: z.enum(['purchase', 'verify']),
+  startedAt: moment,
+  endedAt: moment.nullable(),
+  result: z.string().nullable(),
+  detail: z.string(),
+});
+
+const action: z.ZodType<Action> = z.object({
+  actionId: z.string(),
+  kind: z.enum(actionKinds),
+  subject,
+  plan: z.record(z.string(), json),
+  reference: z.string(),
+  targetOrderId: z.string().nullable(),
+  maxCost: amount,
+  ruleId: z.string(),
+  policyVersion: z.string(),
+  eventId: z.string(),
+  generation: z.number().int(),
+  correlationId: z.string(),
+  createdAt: moment,
+  state: actionState,
+  stateSince: moment,
+  fence: z.number().int(),
+  attemptsBurned: z.number().int(),
+  attempts: z.number().int(),
+  verifications: z.number().int(),
+  sentWindow: z.object({ first: moment, last: moment }).nullable(),
+  baseline: json,
+  needsConfirmation: z.boolean(),
+  money: z.object({
+    currency: z.string(),
+    reservedMinor: minor,
+    chargedMinor: minor,
+    refundedMinor: minor,
+  }),
+  ledger: z.array(ledgerEntry),
+  attemptLog: z.array(attempt),
+  capPeriod: z.object({ day: z.string(), month: z.string() }).nullable(),
+});
+
+/** An action with the notes that operators left on it. */
+export interface ActionRow {
+  readonly action: Action;
+  readonly notes: readonly OperatorNote[];
+  readonly sweeps: number;
+}
+
+/** Who did what to an action by hand, when and why. */
+export interface OperatorNote {
+  readonly at: EpochMs;
+  readonly by: string;
+  readonly did: string;
+  readonly reason: string;
+}
+
+const operatorNote: z.ZodType<OperatorNote> = z.object({
+  at: moment,
+  by: z.string(),
+  did: z.string(),
+  reason: z.string(),
+});
+
+const actionRow: z.ZodType<ActionRow> = z.object({
+  action,
+  notes: z.array(operatorNote),
+  sweeps: z.number().int(),
+});
+
+const simState: z.ZodType<SimState> = z.object({
+  simKey: z.string(),
+  openActionId: z.string().nullable(),
+  cooldowns: z.record(z.string(), moment),
+  committedMinor: z.record(z.string(), minor),
+  claimedAt: z.array(moment),
+  lastSettledAt: moment.nullable(),
+});
+
+const stop = z.object({ since: moment, by: z.string(), reason: z.string() });
+const switches: z.ZodType<Switches> = z.object({
+  all: stop.nullable(),
+  providers: z.record(z.string(), stop),
+  rules: z.record(z.string(), stop),
+});
+
+const providerHealth: z.ZodType<ProviderHealth> = z.object({
+  provider: z.string(),
+  refusalsInARow: z.number().int(),
+  stopped: z.object({ since: moment, code: z.string(), retryAt: moment }).nullable(),
+});
+
+const limitWindow: z.ZodType<LimitWindow> = z.object({
+  grants: z.array(moment),
+  day: z.string(),
+  dayCount: z.number().int(),
+  inFlight: z.record(z.string(), moment),
+  promisedUntil: moment,
+});
+
+const orderTie = z.object({ actionId: z.string() });
+const capSums = z.record(z.string(), z.number().int());
+
+export const rowSchemas = {
+  event: eventRow,
+  action: actionRow,
+  sim: simState,
+  switches,
+  health: providerHealth,
+  limit: limitWindow,
+  evidence,
+  orderTie,
+  capSums,
+} as const;
+
+export type RowName = keyof typeof rowSchemas;
+export type RowOf<N extends RowName> = z.infer<(typeof rowSchemas)[N]>;
+
+/** Reads an item's data as a row; throws StoreError `corrupt-item` that names the key and what is wrong. */
+export function readRow<N extends RowName>(name: N, item: Item): RowOf<N> {
+  const parsed = rowSchemas[name].safeParse(item.data);
+  if (parsed.success) return parsed.data as RowOf<N>;
+  throw new StoreError(
+    'corrupt-item',
+    `the ${name} row ${item.pk} ${item.sk} can't be read: ${z.prettifyError(parsed.error)}; it was written by another version or by hand, restore it from a backup or mend it`,
+  );
+}
