@@ -1,0 +1,151 @@
+import { StoreError } from './errors.ts';
+import { assertItemFits } from './item-size.ts';
+import { type Addition, type Change, changesMax, type Key, type NewItem } from './table.ts';
+
+/** Source: DynamoDB developer guide, "Constraints": partition key values up to 2048 bytes. */
+const partitionKeyBytesMax = 2048;
+/** Source: DynamoDB developer guide, "Constraints": sort key values up to 1024 bytes. */
+export const sortKeyBytesMax = 1024;
+/** All items of one write together. Source: DynamoDB API reference, TransactWriteItems: up to 4 MB. */
+export const writeBytesMax = 4 * 1024 * 1024;
+/** Counters of one `add`. */
+const additionsMax = 8;
+/** Keys in one read. Source: DynamoDB API reference, BatchGetItem: up to 100 items. */
+export const keysMax = 100;
+/** Items in one page of a query. */
+export const pageItemsMax = 1000;
+
+/** The key of the item that a change is about. */
+export function keyOf(change: Change): Key {
+  return change.kind === 'insert' || change.kind === 'replace' ? change.item : change.key;
+}
+
+/** One text per key; no two keys share it. */
+export function keyText(key: Key): string {
+  return `${key.pk.length}:${key.pk}${key.sk}`;
+}
+
+/**
+ * Holds both engines to one set of rules before anything is written. Throws RangeError or TypeError for a fault of
+ * the caller, StoreError `item-too-large` for an item above 400 KB or changes above 4 MB together.
+ */
+export function assertChanges(changes: readonly Change[]): void {
+  if (changes.length < 1 || changes.length > changesMax) {
+    throw new RangeError(`a write takes 1 to ${changesMax} changes, but got ${changes.length}`);
+  }
+  const seen = new Set<string>();
+  let bytes = 0;
+  for (const change of changes) {
+    const key = keyOf(change);
+    assertKey(key);
+    const text = keyText(key);
+    if (seen.has(text)) {
+      throw new RangeError(`a write changes each item once, but ${key.pk} / ${key.sk} is named twice`);
+    }
+    seen.add(text);
+    bytes += assertChange(change);
+  }
+  if (bytes > writeBytesMax) {
+    throw new StoreError(
+      'item-too-large',
+      `the ${changes.length} changes have ${bytes} bytes together, but one write may have ${writeBytesMax}; split it`,
+    );
+  }
+}
+
+/** Returns the bytes that the change writes. */
+function assertChange(change: Change): number {
+  switch (change.kind) {
+    case 'insert':
+      assertItem(change.item);
+      return assertItemFits(change.item);
+    case 'replace':
+      assertVersion(change.ifVersion);
+      assertItem(change.item);
+      return assertItemFits(change.item);
+    case 'check':
+      if (change.ifVersion !== null) assertVersion(change.ifVersion);
+      return 0;
+    case 'delete':
+      assertVersion(change.ifVersion);
+      return 0;
+    case 'add':
+      assertAdditions(change.adds);
+      return 0;
+    default: {
+      const never: never = change;
+      throw new TypeError(`unknown change ${JSON.stringify(never)}`);
+    }
+  }
+}
+
+function assertAdditions(adds: readonly Addition[]): void {
+  if (adds.length < 1 || adds.length > additionsMax) {
+    throw new RangeError(`an add has 1 to ${additionsMax} counters, but got ${adds.length}`);
+  }
+  if (new Set(adds.map(({ attribute }) => attribute)).size !== adds.length) {
+    throw new RangeError(
+      `an add names each counter once: ${adds.map(({ attribute }) => attribute).join(', ')}`,
+    );
+  }
+  for (const { attribute, delta, atMost } of adds) {
+    if (attribute === '') throw new RangeError('the name of a counter must not be empty');
+    // DynamoDB adds in decimal and JavaScript in binary; they agree on whole numbers only.
+    assertWhole('delta', delta);
+    if (atMost !== null) assertWhole('atMost', atMost);
+  }
+}
+
+/** Throws RangeError for an empty, too long or ill-formed key. */
+export function assertKey(key: Key): void {
+  assertKeyText('pk', key.pk, partitionKeyBytesMax);
+  assertKeyText('sk', key.sk, sortKeyBytesMax);
+}
+
+function assertItem(item: NewItem): void {
+  const { due, sim, time } = item.indexes;
+  if (due !== undefined) {
+    assertKeyText('due.pk', due.pk, partitionKeyBytesMax);
+    if (!Number.isFinite(due.at)) throw new RangeError(`due.at must be a finite number, but was ${due.at}`);
+  }
+  for (const [name, index] of [['sim', sim] as const, ['time', time] as const]) {
+    if (index === undefined) continue;
+    assertKeyText(`${name}.pk`, index.pk, partitionKeyBytesMax);
+    assertKeyText(`${name}.sk`, index.sk, sortKeyBytesMax);
+  }
+  if (item.expiresAtSec !== null) assertWhole('expiresAtSec', item.expiresAtSec);
+}
+
+function assertKeyText(name: string, text: string, bytesMax: number): void {
+  const bytes = Buffer.byteLength(text, 'utf8');
+  if (bytes < 1 || bytes > bytesMax) {
+    throw new RangeError(`${name} must have 1 to ${bytesMax} bytes, but has ${bytes}`);
+  }
+  // A lone surrogate becomes U+FFFD on the wire, so two different keys would name one item.
+  if (!text.isWellFormed())
+    throw new RangeError(`${name} must be well-formed Unicode: ${JSON.stringify(text)}`);
+}
+
+function assertVersion(version: number): void {
+  if (!Number.isSafeInteger(version) || version < 1) {
+    throw new RangeError(`ifVersion must be a whole number of at least 1, but was ${version}`);
+  }
+}
+
+function assertWhole(name: string, value: number): void {
+  if (!Number.isSafeInteger(value)) throw new RangeError(`${name} must be a whole number, but was ${value}`);
+}
+
+/** Throws RangeError when a read asks for too many keys at once. */
+export function assertKeys(keys: readonly Key[]): void {
+  if (keys.length > keysMax)
+    throw new RangeError(`getMany takes at most ${keysMax} keys, but got ${keys.length}`);
+  for (const key of keys) assertKey(key);
+}
+
+/** Throws RangeError for a page size outside of 1 to 1000. */
+export function assertLimit(limit: number): void {
+  if (!Number.isInteger(limit) || limit < 1 || limit > pageItemsMax) {
+    throw new RangeError(`a page holds 1 to ${pageItemsMax} items, but ${limit} were asked for`);
+  }
+}

@@ -1,0 +1,293 @@
+import type { DatabaseSync, StatementSync } from 'node:sqlite';
+import type { Clock } from '../platform/clock.ts';
+import { explainSqliteError, inTransaction, openSqliteFile } from '../platform/sqlite-file.ts';
+import { assertChanges, assertKey, assertKeys, assertLimit, keyOf, sortKeyBytesMax } from './change-rules.ts';
+import { StoreError } from './errors.ts';
+import { decodeCursor, encodeCursor, type PagePosition, positionOf } from './page-cursor.ts';
+import { fromRow, type ItemRow, itemRowSchema, toRow } from './sqlite-item.ts';
+import type { Change, Item, Key, Page, Query, QueryOptions, Table, WriteResult } from './table.ts';
+
+export interface SqliteTableOptions {
+  /** A file, made when absent, or `:memory:`. */
+  readonly path: string;
+  readonly now: Clock;
+}
+
+/** The table on one machine. Each call runs synchronously inside and is one await point for the caller. */
+export interface SqliteTable extends Table {
+  /** The connection, so that a work queue can live in the same file. */
+  readonly database: DatabaseSync;
+  /**
+   * Deletes at most 1,000 items whose expiry lies before `nowSec` (the clock's time when left out) and returns how
+   * many it deleted. DynamoDB does this by itself, sometimes days late.
+   */
+  purgeExpired(nowSec?: number): number;
+}
+
+const tableSql = `
+  CREATE TABLE IF NOT EXISTS items (
+    pk TEXT NOT NULL, sk TEXT NOT NULL, version INTEGER NOT NULL, data TEXT NOT NULL,
+    due_pk TEXT, due_at REAL, sim_pk TEXT, sim_sk TEXT, time_pk TEXT, time_sk TEXT, expires_at INTEGER,
+    PRIMARY KEY (pk, sk)
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX IF NOT EXISTS items_due ON items (due_pk, due_at, pk, sk) WHERE due_pk IS NOT NULL;
+  CREATE INDEX IF NOT EXISTS items_sim ON items (sim_pk, sim_sk, pk, sk) WHERE sim_pk IS NOT NULL;
+  CREATE INDEX IF NOT EXISTS items_time ON items (time_pk, time_sk, pk, sk) WHERE time_pk IS NOT NULL;
+  CREATE INDEX IF NOT EXISTS items_expiry ON items (expires_at) WHERE expires_at IS NOT NULL;
+`;
+
+const columns = Object.keys(itemRowSchema.shape);
+const purgeMax = 1000;
+/** A page ends here, as DynamoDB's does. Source: DynamoDB API reference, Query: up to 1 MB of data. */
+const pageBytesMax = 1024 * 1024;
+
+interface Statements {
+  readonly select: StatementSync;
+  readonly insert: StatementSync;
+  readonly update: StatementSync;
+  readonly remove: StatementSync;
+  readonly purge: StatementSync;
+  /** Made at their first use, one per kind and direction of query. */
+  readonly queries: Map<string, StatementSync>;
+}
+
+/**
+ * Opens the table. Throws StoreError `unavailable` when the file can't be opened, is locked or is damaged; the
+ * text says which.
+ */
+export function openSqliteTable(options: SqliteTableOptions): SqliteTable {
+  return guarded(() => {
+    const database = openSqliteFile(options.path);
+    try {
+      database.exec(tableSql);
+      return tableOn(database, prepare(database), options.now);
+    } catch (error) {
+      database.close();
+      throw error;
+    }
+  });
+}
+
+function tableOn(database: DatabaseSync, statements: Statements, now: Clock): SqliteTable {
+  return {
+    database,
+    get: async (key) => guarded(() => readItem(statements, key)),
+    getMany: async (keys) =>
+      guarded(() => {
+        assertKeys(keys);
+        return keys.map((key) => readItem(statements, key));
+      }),
+    write: async (changes) => guarded(() => writeChanges(database, statements, changes)),
+    query: async (query, page) => guarded(() => readPage(database, statements, query, page)),
+    purgeExpired: (nowSec = Math.floor(now() / 1000)) =>
+      guarded(() => Number(statements.purge.run(nowSec, purgeMax).changes)),
+    close: async () => {
+      if (database.isOpen) database.close();
+    },
+  };
+}
+
+function prepare(database: DatabaseSync): Statements {
+  const values = columns.map((name) => `:${name}`).join(', ');
+  const settings = columns
+    .filter((name) => name !== 'pk' && name !== 'sk')
+    .map((name) => `${name} = :${name}`)
+    .join(', ');
+  return {
+    select: database.prepare('SELECT * FROM items WHERE pk = ? AND sk = ?'),
+    insert: database.prepare(`INSERT INTO items (${columns.join(', ')}) VALUES (${values})`),
+    update: database.prepare(`UPDATE items SET ${settings} WHERE pk = :pk AND sk = :sk`),
+    remove: database.prepare('DELETE FROM items WHERE pk = ? AND sk = ?'),
+    purge: database.prepare(
+      'DELETE FROM items WHERE (pk, sk) IN (SELECT pk, sk FROM items WHERE expires_at < ? LIMIT ?)',
+    ),
+    queries: new Map(),
+  };
+}
+
+/** Turns what SQLite says about the file into the port's error; faults of the program pass through. */
+function guarded<T>(work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    const explanation = explainSqliteError(error);
+    if (explanation === null) throw error;
+    throw new StoreError('unavailable', explanation, { cause: error });
+  }
+}
+
+function readItem(statements: Statements, key: Key): Item | null {
+  assertKey(key);
+  const row = statements.select.get(key.pk, key.sk);
+  return row === undefined ? null : fromRow(row, key);
+}
+
+/** Every guard is judged before anything is written, so that `failed` names all that did not hold. */
+function writeChanges(
+  database: DatabaseSync,
+  statements: Statements,
+  changes: readonly Change[],
+): WriteResult {
+  assertChanges(changes);
+  return inTransaction<WriteResult>(database, () => {
+    const found = changes.map((change) => readItem(statements, keyOf(change)));
+    const failed = changes.flatMap((change, index) => {
+      const item = found[index] ?? null;
+      return holds(change, item) ? [] : [{ index, found: item }];
+    });
+    if (failed.length > 0) return { commit: false, value: { ok: false, failed } };
+    changes.forEach((change, index) => {
+      apply(statements, change, found[index] ?? null);
+    });
+    return { commit: true, value: { ok: true } };
+  });
+}
+
+function holds(change: Change, found: Item | null): boolean {
+  switch (change.kind) {
+    case 'insert':
+      return found === null;
+    case 'replace':
+    case 'delete':
+      return found?.version === change.ifVersion;
+    case 'check':
+      return (found?.version ?? null) === change.ifVersion;
+    case 'add':
+      return change.adds.every(
+        ({ attribute, delta, atMost }) => atMost === null || numberAt(found, attribute) + delta <= atMost,
+      );
+    default: {
+      const never: never = change;
+      throw new TypeError(`unknown change ${JSON.stringify(never)}`);
+    }
+  }
+}
+
+function apply(statements: Statements, change: Change, found: Item | null): void {
+  switch (change.kind) {
+    case 'insert':
+      bind(statements.insert, toRow(change.item, 1));
+      return;
+    case 'replace':
+      bind(statements.update, toRow(change.item, change.ifVersion + 1));
+      return;
+    case 'check':
+      return;
+    case 'delete':
+      statements.remove.run(change.key.pk, change.key.sk);
+      return;
+    case 'add':
+      add(statements, change, found);
+      return;
+    default: {
+      const never: never = change;
+      throw new TypeError(`unknown change ${JSON.stringify(never)}`);
+    }
+  }
+}
+
+function add(statements: Statements, change: AddChange, found: Item | null): void {
+  const sums = change.adds.map(
+    ({ attribute, delta }) => [attribute, numberAt(found, attribute) + delta] as const,
+  );
+  const data = Object.fromEntries([...Object.entries(found?.data ?? {}), ...sums]);
+  if (found === null) {
+    bind(statements.insert, toRow({ ...change.key, data, indexes: {}, expiresAtSec: null }, 1));
+  } else {
+    bind(statements.update, toRow({ ...found, data }, found.version));
+  }
+}
+
+function bind(statement: StatementSync, row: ItemRow): void {
+  statement.run(row);
+}
+
+function numberAt(found: Item | null, attribute: string): number {
+  const value = found !== null && Object.hasOwn(found.data, attribute) ? found.data[attribute] : 0;
+  if (typeof value === 'number') return value;
+  throw new StoreError(
+    'corrupt-item',
+    `the attribute ${attribute} of ${found?.pk} / ${found?.sk} is not a number, so nothing can be added to it`,
+  );
+}
+
+type AddChange = Extract<Change, { readonly kind: 'add' }>;
+
+interface Range {
+  readonly low: string | number;
+  /** SQLite sorts every BLOB after every text, so an empty one is "no upper bound". */
+  readonly high: string | number | Uint8Array;
+}
+
+/** After every text of the sort key's length. */
+const lastText = '\u{10ffff}'.repeat(sortKeyBytesMax / 4);
+const noUpperBound = new Uint8Array();
+
+function rangeOf(query: Query): Range {
+  switch (query.from) {
+    case 'partition': {
+      const prefix = query.prefix ?? '';
+      return { low: prefix, high: prefix === '' ? noUpperBound : prefix + lastText };
+    }
+    case 'due':
+      return { low: -Number.MAX_VALUE, high: query.upTo };
+    case 'sim':
+    case 'time':
+      return { low: query.between?.[0] ?? '', high: query.between?.[1] ?? noUpperBound };
+    default: {
+      const never: never = query;
+      throw new TypeError(`unknown query ${JSON.stringify(never)}`);
+    }
+  }
+}
+
+const queryColumns = {
+  partition: { partition: 'pk', sort: 'sk' },
+  due: { partition: 'due_pk', sort: 'due_at' },
+  sim: { partition: 'sim_pk', sort: 'sim_sk' },
+  time: { partition: 'time_pk', sort: 'time_sk' },
+} as const;
+
+function queryStatement(
+  database: DatabaseSync,
+  statements: Statements,
+  query: Query,
+  shape: { readonly descending: boolean; readonly continued: boolean },
+): StatementSync {
+  const { partition, sort } = queryColumns[query.from];
+  const direction = shape.descending ? 'DESC' : 'ASC';
+  const beyond = shape.continued
+    ? `AND (${sort}, pk, sk) ${shape.descending ? '<' : '>'} (:indexSk, :pk, :sk)`
+    : '';
+  const sql = `SELECT * FROM items WHERE ${partition} = :indexPk AND ${sort} >= :low AND ${sort} <= :high ${beyond}
+    ORDER BY ${sort} ${direction}, pk ${direction}, sk ${direction} LIMIT :limit`;
+  const made = statements.queries.get(sql) ?? database.prepare(sql);
+  statements.queries.set(sql, made);
+  return made;
+}
+
+function readPage(database: DatabaseSync, statements: Statements, query: Query, options: QueryOptions): Page {
+  assertLimit(options.limit);
+  const descending = options.descending ?? false;
+  const start = options.cursor === null ? null : decodeCursor(options.cursor, query);
+  const statement = queryStatement(database, statements, query, { descending, continued: start !== null });
+  const { low, high } = rangeOf(query);
+  const beyond = start === null ? {} : { indexSk: start.indexSk, pk: start.pk, sk: start.sk };
+  const items: Item[] = [];
+  let bytes = 0;
+  let full = false;
+  for (const row of statement.iterate({ indexPk: query.pk, low, high, limit: options.limit, ...beyond })) {
+    const item = fromRow(row, null);
+    items.push(item);
+    bytes += typeof row.data === 'string' ? row.data.length : 0;
+    full = items.length === options.limit || bytes >= pageBytesMax;
+    if (full) break;
+  }
+  return { items, cursor: full ? cursorAfter(items, query) : null };
+}
+
+function cursorAfter(items: readonly Item[], query: Query): string | null {
+  const last = items.at(-1);
+  const position: PagePosition | null = last === undefined ? null : positionOf(last, query);
+  return position === null ? null : encodeCursor(position);
+}
