@@ -60,6 +60,8 @@ export interface ActDeps {
   readonly lease: Lease;
   readonly clock: Clock;
   readonly random: Random;
+  /** Time before the runtime ends this unit of work; a claim needs enough of it for the whole call. */
+  readonly timeLeft: () => DurationMs;
   readonly log: Log;
   readonly notice?: (action: Action, what: string) => void;
 }
@@ -109,6 +111,9 @@ async function purchase(row: Versioned<ActionRow>, deps: ActDeps): Promise<void>
   if (confirmed === null) return;
   const prepared = await prepare(confirmed, deps);
   if (prepared === null) return;
+  if (deps.timeLeft() < deps.profile.callTimeout + deps.lease.startWithin) {
+    return waitUntil(confirmed, after(deps.clock(), seconds(1)), 'too little time left for a call', deps);
+  }
   const token = `${action.actionId}:${action.fence + 1}`;
   const slot = await takeSlot(token, deps);
   if (slot.kind === 'wait') return waitUntil(confirmed, slot.until, slot.why, deps);

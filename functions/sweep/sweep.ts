@@ -13,7 +13,7 @@ const actionsMax = 600;
 
 /** How long queued work has before the sweep looks at it again: doubled each time, up to the second figure. */
 const putOffFirst = minutes(2);
-const putOffLast = minutes(6 * 60);
+const putOffLast = minutes(30);
 
 export interface SweepDeps {
   readonly table: Table;

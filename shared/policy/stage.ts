@@ -406,15 +406,15 @@ function valueAt(input: unknown, path: readonly PropertyKey[]): unknown {
 
 /** The line of a rule's id, or of the last key of the path that stands in the text; null when none does. */
 function lineOf(text: string, path: readonly PropertyKey[], ruleId: string | null): number | null {
-  const escape = (part: string): string => part.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
+  const quoted = (part: string): string => part.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
   let from = 0;
   if (ruleId !== null) {
-    const at = text.search(new RegExp(`["']?\\bid["']?\\s*:\\s*["']${escape(ruleId)}["']`));
+    const at = text.search(new RegExp(`["']?\\bid["']?\\s*:\\s*["']${quoted(ruleId)}["']`));
     if (at >= 0) from = at;
   }
   for (const key of path.filter((k): k is string => typeof k === 'string')) {
     if (ruleId !== null && key === 'rules') continue;
-    const at = text.slice(from).search(new RegExp(`["']?(?<![\\w-])${escape(key)}["']?\\s*:`));
+    const at = text.slice(from).search(new RegExp(`["']?(?<![\\w-])${quoted(key)}["']?\\s*:`));
     if (at >= 0) from += at;
   }
   return from === 0 ? null : text.slice(0, from).split('\n').length;

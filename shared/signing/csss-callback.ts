@@ -1,5 +1,4 @@
 import { type Candidate, findMatch, fromCanonicalBase64, md5, sameBytes, toBase64, toHex } from './digest.ts';
-import type { VariantOptions } from './eiotclub.ts';
 import { type JsonInput, jsonText } from './json-input.ts';
 import { ambiguousMember, compareUtf16, joinPairs, type Pair } from './key-value-text.ts';
 import {
@@ -11,7 +10,7 @@ import {
   unescapeString,
 } from './raw-json.ts';
 import type { Secret } from './secret.ts';
-import type { Verification } from './verification.ts';
+import type { VariantOptions, Verification } from './verification.ts';
 
 const shapes = ['object', 'list'] as const;
 const stringForms = ['strings-unescaped', 'strings-raw'] as const;
@@ -132,6 +131,12 @@ export function* csssCandidates(
   }
 }
 
+/** The sorted pairs that a variant signs; null for an unknown variant and for a body of another shape. */
+export function csssPairs(root: RawRoot, variant: string): readonly Pair[] | null {
+  const reading = readings.find(({ name }) => name === variant);
+  return reading === undefined ? null : (groupsOf(root, reading)?.flat() ?? null);
+}
+
 /** Sorted pairs, one group for each object that is signed; null when the body hasn't the reading's shape. */
 function groupsOf(root: RawRoot, reading: Reading): readonly (readonly Pair[])[] | null {
   const objects = reading.shape === 'object' ? objectRoot(root) : listedObjects(root);
@@ -199,11 +204,6 @@ function ambiguousIn(root: RawRoot, variant: string): string | null {
 
 function withSecret(text: string, secret: Secret): string {
   return `${text}&${secret.reveal()}`;
-}
-
-/** True when MD5 over the text and the secret gives this digest. */
-export function csssDigestIs(text: string, secret: Secret, digest: Uint8Array): boolean {
-  return sameBytes(md5(withSecret(text, secret)), digest);
 }
 
 export type SignedCsssCallback =

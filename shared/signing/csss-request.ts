@@ -1,11 +1,10 @@
 import { type Candidate, findMatch, fromCanonicalBase64, hmacSha1, sameBytes, toBase64 } from './digest.ts';
-import type { VariantOptions } from './eiotclub.ts';
 import { isBlank, type JsonInput, type JsonParams, jsonText, paramEntries } from './json-input.ts';
 import { compareUtf16 } from './key-value-text.ts';
 import { compactText, type RawMember, readMembers, unescapeString } from './raw-json.ts';
 import { type JsonStyle, rewriteJson, sortedStyle } from './rewritten-json.ts';
 import type { Secret } from './secret.ts';
-import type { Verification } from './verification.ts';
+import type { VariantOptions, Verification } from './verification.ts';
 
 /** The points of the CSSS rule that the pages leave open. */
 export interface CsssRequestOptions {

@@ -1,10 +1,9 @@
 import { fromCanonicalBase64, hmacSha1, sameBytes, toBase64, toHex } from './digest.ts';
-import type { VariantOptions } from './eiotclub.ts';
 import { type JsonInput, jsonText } from './json-input.ts';
 import { compareUtf16 } from './key-value-text.ts';
 import { compactText, type RawMember, readMembers } from './raw-json.ts';
 import type { Secret } from './secret.ts';
-import type { Verification } from './verification.ts';
+import type { VariantOptions, Verification } from './verification.ts';
 
 const joiners = { none: '', colon: ':', newline: '\n' } as const;
 const keyForms = ['key_hex_decoded', 'key_as_text'] as const;
@@ -85,23 +84,23 @@ export function sortedMessage(members: readonly RawMember[]): string {
 }
 
 /** True when HMAC-SHA1 over the text under the key, taken in this form, gives this digest. */
-export function cubeDigestIs(
+function cubeDigestIs(
   text: string,
   secret: Secret,
   keyForm: CubeReading['keyForm'],
   digest: Uint8Array,
 ): boolean {
-  const key = keyBytes(secret, keyForm);
+  const key = cubeKeyBytes(secret.reveal(), keyForm);
   return key !== null && sameBytes(hmacSha1(key, text), digest);
 }
 
-function keyBytes(secret: Secret, keyForm: CubeReading['keyForm']): Uint8Array | null {
-  const value = secret.reveal();
+/** The HMAC key in one of its two forms; null when it isn't hex but should be decoded. */
+export function cubeKeyBytes(value: string, keyForm: CubeReading['keyForm']): Uint8Array | null {
   if (keyForm === 'key_as_text') return Buffer.from(value);
   return /^(?:[0-9a-fA-F]{2})+$/.test(value) ? Buffer.from(value, 'hex') : null;
 }
 
-export interface CubeHeaders {
+interface CubeHeaders {
   readonly ok: true;
   readonly keyId: string;
   readonly digest: Uint8Array;
@@ -113,7 +112,7 @@ export interface CubeHeaders {
 type RejectedHeaders = Verification & { readonly ok: false };
 
 /** Reads the four headers; each must be there and in its one documented form. */
-export function readCubeHeaders(headers: Readonly<Record<string, string>>): CubeHeaders | RejectedHeaders {
+function readCubeHeaders(headers: Readonly<Record<string, string>>): CubeHeaders | RejectedHeaders {
   const signature = header(headers, 'x-lf-signature');
   if (signature === null) return refused('missing-signature', 'the header x-lf-signature is not there');
   const algo = header(headers, 'x-lf-algo');
@@ -206,7 +205,7 @@ export function signCubeNotification(
       detail: `no variant is called ${JSON.stringify(variant)}`,
     };
   }
-  const bytesOfKey = keyBytes(key.secret, reading.keyForm);
+  const bytesOfKey = cubeKeyBytes(key.secret.reveal(), reading.keyForm);
   if (bytesOfKey === null) return { ok: false, reason: 'not-signable', detail: 'the key is not hex' };
   const text = `${sortedMessage(read.members)}${reading.joiner}1.0:HMAC-SHA1:${key.timestampMs}`;
   const digest = hmacSha1(bytesOfKey, text);

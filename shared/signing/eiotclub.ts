@@ -5,7 +5,7 @@ import { compactText, type RawMember, readMembers, unescapeString } from './raw-
 import { exactNumber, jsStyle, phpStyle, rewriteJson } from './rewritten-json.ts';
 import type { Secret } from './secret.ts';
 import { signInsertedBody } from './signed-body.ts';
-import type { RejectionReason, Verification } from './verification.ts';
+import type { RejectionReason, VariantOptions, Verification } from './verification.ts';
 
 /** How one implementation may turn the members of a body into text. */
 interface Reading {
@@ -42,11 +42,6 @@ const readings: readonly Reading[] = valueForms.flatMap((values) =>
  * Source: protocols/eiotclub.md, section 2, "Places where implementations can disagree".
  */
 export const eiotclubCallbackVariants: readonly string[] = readings.map(({ name }) => name);
-
-/** Which readings are accepted; null accepts every documented one. */
-export interface VariantOptions {
-  readonly variants: readonly string[] | null;
-}
 
 export interface SignedEiotclubRequest {
   /** Goes into the body's `sign`: 40 upper-case hex digits. */
@@ -121,11 +116,11 @@ export function verifyEiotclubCallback(
   keys: readonly Secret[],
   options: VariantOptions,
 ): Verification {
-  return verifyBody(body, keys, options, callbackUnsigned);
+  return verifyBody(body, keys, options, eiotclubUnsigned);
 }
 
 /** Members that never enter the text. Source: protocols/eiotclub.md, section 2, row "difference to requests". */
-export const callbackUnsigned: ReadonlySet<string> = new Set(['sign', 'appkey', 'appKey', 'app_key']);
+export const eiotclubUnsigned: ReadonlySet<string> = new Set(['sign', 'appkey', 'appKey', 'app_key']);
 const requestUnsigned: ReadonlySet<string> = new Set(['sign']);
 
 function verifyBody(
@@ -139,7 +134,6 @@ function verifyBody(
   if (!read.ok) return rejected('malformed-body', `${read.reason}: ${read.detail}`);
   const given = readSign(read.members);
   if (!given.ok) return given;
-  let twofold: string | null = null;
   const candidates = eiotclubCandidates(read.members, unsigned, options.variants);
   const match = findMatch(candidates, keys, ({ text }, secret) =>
     sameBytes(sha1(withSecret(text, secret)), given.digest),
@@ -148,7 +142,7 @@ function verifyBody(
     return rejected('wrong-signature', `no accepted variant matches with any of ${keys.length} live key(s)`);
   }
   const pairs = eiotclubPairs(read.members, unsigned, match.variant);
-  if (pairs !== null) twofold = ambiguousMember(pairs, compareBytes, null);
+  const twofold = pairs === null ? null : ambiguousMember(pairs, compareBytes, null);
   if (twofold !== null) return rejected('malformed-body', ambiguity(twofold));
   const time = readTimestamp(read.members);
   if (time === 'malformed') {
@@ -291,11 +285,6 @@ function digestHex(text: string, secret: Secret): string {
   return toHex(sha1(withSecret(text, secret))).toUpperCase();
 }
 
-/** True when SHA-1 over the text and the secret gives this digest. */
-export function eiotclubDigestIs(text: string, secret: Secret, digest: Uint8Array): boolean {
-  return sameBytes(sha1(withSecret(text, secret)), digest);
-}
-
 export type SignedCallback =
   | {
       readonly ok: true;
@@ -334,7 +323,7 @@ export function signEiotclubCallback(
       detail: `no variant is called ${JSON.stringify(variant)}`,
     };
   }
-  const pairs = eiotclubPairs(read.members, callbackUnsigned, variant);
+  const pairs = eiotclubPairs(read.members, eiotclubUnsigned, variant);
   const text = pairs === null ? null : joinPairs(pairs);
   if (text === null || !text.isWellFormed()) {
     return {

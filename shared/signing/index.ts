@@ -36,11 +36,15 @@ export {
   type SignedEiotclubRequest,
   signEiotclubCallback,
   signEiotclubRequest,
-  type VariantOptions,
   verifyEiotclubCallback,
   verifyEiotclubRequest,
 } from './eiotclub.ts';
+export { explainCsssCallback } from './explain-csss.ts';
+export { explainCubeNotification } from './explain-cube.ts';
+export { explainEiotclubCallback } from './explain-eiotclub.ts';
+export type { ExplainOptions, Explanation, TriedText } from './explanation.ts';
 export type { JsonInput, JsonParams } from './json-input.ts';
+export { mallChecksum } from './mall-checksum.ts';
 export {
   compactText,
   jsonDepthMax,
@@ -56,4 +60,4 @@ export {
   unescapeString,
 } from './raw-json.ts';
 export { Secret } from './secret.ts';
-export type { RejectionReason, Verification } from './verification.ts';
+export type { RejectionReason, VariantOptions, Verification } from './verification.ts';

@@ -22,3 +22,8 @@ export type Verification =
       readonly signedAtMs: number | null;
     }
   | { readonly ok: false; readonly reason: RejectionReason; readonly detail: string };
+
+/** Which readings of the documentation are accepted; null accepts every documented one, an empty list none. */
+export interface VariantOptions {
+  readonly variants: readonly string[] | null;
+}
