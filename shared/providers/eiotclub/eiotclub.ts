@@ -1,0 +1,16 @@
+import type { Provider } from '../provider.ts';
+import { callbacks } from './eiotclub-callbacks.ts';
+import { createClient } from './eiotclub-client.ts';
+import { type EiotclubSettings, planSchema, settingsSchema } from './plans.ts';
+import { costs, profile } from './profile.ts';
+
+/** EIOTCLUB OpenAPI v3. Source: protocols/eiotclub.md and seed 004. */
+export const eiotclub: Provider<EiotclubSettings> = {
+  id: 'eiotclub',
+  callbacks,
+  profile,
+  costs,
+  settingsSchema,
+  planSchemas: { renew: planSchema, order: planSchema, 'order-ota': null },
+  createClient,
+};
