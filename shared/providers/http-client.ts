@@ -149,7 +149,10 @@ async function sendOnce(call: Call, request: HttpRequest): Promise<HttpResult> {
  *      └── socket handed over ──> stood() is true ──> undici writes ──> closed early ──> undici connects again:
  *                                                                                      refused, never written twice
  */
-function oneConnection(connect: buildConnector.connector, signal: AbortSignal) {
+export function oneConnection(
+  connect: buildConnector.connector,
+  signal: AbortSignal,
+): { readonly connect: buildConnector.connector; stood(): boolean } {
   let asked = false;
   let handedOver = false;
   const once: buildConnector.connector = (options, callback) => {

@@ -77,7 +77,7 @@ export interface EiotclubApi {
 type Params = Readonly<Record<string, string | number>>;
 type Call = (path: string, params: Params) => Promise<ApiAnswer>;
 
-/** Opens the connections to the one base URL of the settings. */
+/** Opens the connections to the one base URL of the settings. Every call but the paid one passes `admit`. */
 export function openEiotclubApi(deps: ClientDeps<EiotclubSettings>): EiotclubApi {
   const http = openHttp({
     baseUrl: deps.settings.baseUrl,
@@ -90,19 +90,28 @@ export function openEiotclubApi(deps: ClientDeps<EiotclubSettings>): EiotclubApi
     const key = await chooseKey(deps);
     if (!key.ok) return answerOf({ kind: 'not-sent', code: key.code, message: key.message }, null, []);
     const body = signedBody(params, key, deps);
-    const result = await http.send(
-      { method: 'POST', path, headers, body },
-      { deadlineMs: profile.callTimeout },
-    );
+    const result = await http.send({ method: 'POST', path, headers, body }, { deadlineMs: deps.callTimeout });
     return answerOf(exchangeOf(result), retryAfterOf(result, deps.now()), [key.secret]);
   };
-  const ask = async (path: string, params: Params) => resultOf(await call(path, params), (reply) => reply);
+  const free: Call = async (path, params) => {
+    const admission = await deps.admit();
+    if (!admission.ok) {
+      const refusal = { kind: 'not-sent', code: 'not-admitted', message: admission.why } as const;
+      return answerOf(refusal, admission.retryAfter, []);
+    }
+    try {
+      return await call(path, params);
+    } finally {
+      await admission.release();
+    }
+  };
+  const ask = async (path: string, params: Params) => resultOf(await free(path, params), (reply) => reply);
   return {
     orderPackage: (request) => call('/api/v3/package/orderPackage', request),
     packageOrderRecord: async (request) =>
-      resultOf(await call('/api/v3/package/packageOrderRecord', request), readOrderRecords),
+      resultOf(await free('/api/v3/package/packageOrderRecord', request), readOrderRecords),
     getOrderPackageDetails: async (request) =>
-      resultOf(await call('/api/v3/package/getOrderPackageDetails', request), readOrderDetails),
+      resultOf(await free('/api/v3/package/getOrderPackageDetails', request), readOrderDetails),
     queryPackage: (request) => ask('/api/v3/package/queryPackage', request),
     queryOrderPackageByPackageCode: (request) =>
       ask('/api/v3/package/queryOrderPackageByPackageCode', request),

@@ -25,7 +25,7 @@ const decimal = z
 const replySchema = z.object({
   code: z.string().trim().min(1).max(50),
   message: z.string().catch(''),
-  data: z.unknown(),
+  data: z.unknown().optional(),
   total: whole,
 });
 export type ApiReply = z.infer<typeof replySchema>;

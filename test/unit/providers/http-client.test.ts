@@ -1,7 +1,13 @@
+import { createConnection } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
 import { milliseconds } from '../../../shared/core/time.ts';
 import { isAllowedBaseUrl } from '../../../shared/providers/base-url.ts';
-import { type Http, type HttpRequest, openHttp } from '../../../shared/providers/http-client.ts';
+import {
+  type Http,
+  type HttpRequest,
+  oneConnection,
+  openHttp,
+} from '../../../shared/providers/http-client.ts';
 import { type Behaviour, type FaultServer, replyBytes, startFaultServer } from './fault-server.ts';
 
 const opened: { close(): Promise<void> }[] = [];
@@ -213,6 +219,43 @@ describe('lost: the peer may have acted', () => {
     const result = await open(server.baseUrl).send(order, { deadlineMs });
     expect(result.kind).toBe('lost');
     expect(server.connections).toHaveLength(1);
+  });
+});
+
+describe('one connection for one request', () => {
+  const target = (server: FaultServer) => ({
+    hostname: '127.0.0.1',
+    protocol: 'http:',
+    port: String(server.port),
+  });
+  const real = (server: FaultServer): Parameters<typeof oneConnection>[0] => {
+    return (_, callback) => {
+      const socket = createConnection(server.port, '127.0.0.1', () => callback(null, socket));
+    };
+  };
+  const ask = (line: ReturnType<typeof oneConnection>, server: FaultServer) =>
+    new Promise<string>((resolve) =>
+      line.connect(target(server), (...[error, socket]) => {
+        socket?.destroy();
+        resolve(error === null ? 'connected' : error.message);
+      }),
+    );
+
+  it('refuses a second connection, so that nothing can be written twice', async () => {
+    const server = await serve({});
+    const line = oneConnection(real(server), new AbortController().signal);
+    expect(line.stood()).toBe(false);
+    expect(await ask(line, server)).toBe('connected');
+    expect(line.stood()).toBe(true);
+    expect(await ask(line, server)).toBe('the peer closed the connection before a reply');
+    expect(server.connections).toHaveLength(1);
+  });
+
+  it('hands over no connection that comes after the deadline', async () => {
+    const server = await serve({});
+    const line = oneConnection(real(server), AbortSignal.abort());
+    expect(await ask(line, server)).toBe('the deadline passed');
+    expect(line.stood()).toBe(false);
   });
 });
 
