@@ -5,18 +5,22 @@ import { compactText, type RawMember, readMembers } from './raw-json.ts';
 import type { Secret } from './secret.ts';
 import type { VariantOptions, Verification } from './verification.ts';
 
-const joiners = { none: '', colon: ':', newline: '\n' } as const;
+const joiners = [
+  ['none', ''],
+  ['colon', ':'],
+  ['newline', '\n'],
+] as const;
 const keyForms = ['key_hex_decoded', 'key_as_text'] as const;
 const outputs = ['base64', 'hex'] as const;
 
 export interface CubeReading {
   readonly name: string;
-  readonly joiner: string;
+  readonly joiner: '' | ':' | '\n';
   readonly keyForm: (typeof keyForms)[number];
   readonly output: (typeof outputs)[number];
 }
 
-export const cubeReadings: readonly CubeReading[] = Object.entries(joiners).flatMap(([joinerName, joiner]) =>
+export const cubeReadings: readonly CubeReading[] = joiners.flatMap(([joinerName, joiner]) =>
   keyForms.flatMap((keyForm) =>
     outputs.map((output) => ({ name: `${joinerName}/${keyForm}/${output}`, joiner, keyForm, output })),
   ),
@@ -66,10 +70,13 @@ export function verifyCubeNotification(
   const read = readMembers(body);
   if (!read.ok) return { ok: false, reason: 'malformed-body', detail: `${read.reason}: ${read.detail}` };
   const message = sortedMessage(read.members);
+  const texts = new Map(
+    joiners.map(([, joiner]) => [joiner, Buffer.from(message + joiner + given.headerText)]),
+  );
   for (const reading of cubeReadings) {
     if (reading.output !== given.output) continue;
     if (options.variants !== null && !options.variants.includes(reading.name)) continue;
-    const text = message + reading.joiner + given.headerText;
+    const text = texts.get(reading.joiner) ?? '';
     const key = named.find(({ secret }) => cubeDigestIs(text, secret, reading.keyForm, given.digest));
     if (key === undefined) continue;
     return { ok: true, variant: reading.name, keyIndex: key.keyIndex, signedAtMs: given.timestampMs };
@@ -85,7 +92,7 @@ export function sortedMessage(members: readonly RawMember[]): string {
 
 /** True when HMAC-SHA1 over the text under the key, taken in this form, gives this digest. */
 function cubeDigestIs(
-  text: string,
+  text: string | Uint8Array,
   secret: Secret,
   keyForm: CubeReading['keyForm'],
   digest: Uint8Array,

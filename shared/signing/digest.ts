@@ -9,8 +9,8 @@ export function md5(text: string): Uint8Array {
   return hash('md5', text, 'buffer');
 }
 
-export function hmacSha1(key: string | Uint8Array, text: string): Uint8Array {
-  return createHmac('sha1', key).update(text, 'utf8').digest();
+export function hmacSha1(key: string | Uint8Array, text: string | Uint8Array): Uint8Array {
+  return createHmac('sha1', key).update(text).digest();
 }
 
 export function toBase64(bytes: Uint8Array): string {

@@ -95,7 +95,8 @@ export function verifyEiotclubRequest(
  * Checks a callback: `sign` in the body against SHA-1 over the other members, without `appkey`.
  *
  * A good signature proves that someone with the secret signed these names and these value texts. It does not prove:
- * - the type of a value: the string "1", the number 1 and, in some variants, true share a text;
+ * - the type of a value: the string "1", the number 1 and, in some variants, true share a text, and so do a nested
+ *   value and a string that spells it, and in `php-json` what PHP can't tell apart, such as [] and {};
  * - members that the rule leaves out: null, "", [], root {} in some variants, appkey, appKey, app_key;
  * - that the message is new: a captured one verifies for ever, so judge its age and keep dedup memory.
  * The joined text can't tell `{"a":"1&b=2"}` from `{"a":"1","b":"2"}`. Bodies that could be such a merger are refused
@@ -193,9 +194,10 @@ export function* eiotclubCandidates(
   variants: readonly string[] | null,
 ): Generator<Candidate> {
   const sorted = signedMembers(members, unsigned);
+  const spelled: Spelled = new Map();
   for (const reading of readings) {
     if (variants !== null && !variants.includes(reading.name)) continue;
-    const pairs = pairsOf(sorted, reading);
+    const pairs = pairsOf(sorted, reading, spelled);
     const text = pairs === null ? null : joinPairs(pairs);
     if (text?.isWellFormed()) yield { variant: reading.name, text };
   }
@@ -208,17 +210,20 @@ export function eiotclubPairs(
   variant: string,
 ): readonly Pair[] | null {
   const reading = readings.find(({ name }) => name === variant);
-  return reading === undefined ? null : pairsOf(signedMembers(members, unsigned), reading);
+  return reading === undefined ? null : pairsOf(signedMembers(members, unsigned), reading, new Map());
 }
 
 function signedMembers(members: readonly RawMember[], unsigned: ReadonlySet<string>): readonly RawMember[] {
   return members.filter(({ key }) => !unsigned.has(key)).sort((a, b) => compareBytes(a.key, b.key));
 }
 
-function pairsOf(sorted: readonly RawMember[], reading: Reading): readonly Pair[] | null {
+/** Nested values already spelled, by form and text: readings that differ only in booleans share them. */
+type Spelled = Map<string, string | undefined>;
+
+function pairsOf(sorted: readonly RawMember[], reading: Reading, spelled: Spelled): readonly Pair[] | null {
   const pairs: Pair[] = [];
   for (const member of sorted) {
-    const value = textOfMember(member, reading);
+    const value = textOfMember(member, reading, spelled);
     if (value === undefined) return null;
     if (value !== null && value !== '') pairs.push([member.key, value]);
   }
@@ -226,7 +231,7 @@ function pairsOf(sorted: readonly RawMember[], reading: Reading): readonly Pair[
 }
 
 /** The member's text; null when the rule drops it; undefined when this reading can't spell it. */
-function textOfMember(member: RawMember, reading: Reading): string | null | undefined {
+function textOfMember(member: RawMember, reading: Reading, spelled: Spelled): string | null | undefined {
   const { kind, valueText } = member;
   switch (kind) {
     case 'string':
@@ -240,9 +245,9 @@ function textOfMember(member: RawMember, reading: Reading): string | null | unde
     case 'null':
       return null;
     case 'array':
-      return isEmptyContainer(valueText) ? null : nestedText(valueText, reading.values);
+      return isEmptyContainer(valueText) ? null : nestedOnce(valueText, reading.values, spelled);
     case 'object':
-      if (!isEmptyContainer(valueText)) return nestedText(valueText, reading.values);
+      if (!isEmptyContainer(valueText)) return nestedOnce(valueText, reading.values, spelled);
       return reading.emptyObject === 'empty-object-dropped' ? null : '{}';
     default: {
       const never: never = kind;
@@ -258,6 +263,16 @@ function isEmptyContainer(valueText: string): boolean {
 function numberText(valueText: string, form: Reading['values']): string | undefined {
   if (form === 'raw-text' || form === 'compact-text') return valueText;
   return exactNumber(valueText, form === 'php-json' ? 'php' : 'js') ?? undefined;
+}
+
+function nestedOnce(valueText: string, form: Reading['values'], spelled: Spelled): string | undefined {
+  if (form === 'raw-text') return valueText;
+  const name = `${form} ${valueText}`;
+  const known = spelled.get(name);
+  if (known !== undefined || spelled.has(name)) return known;
+  const text = nestedText(valueText, form);
+  spelled.set(name, text);
+  return text;
 }
 
 function nestedText(valueText: string, form: Reading['values']): string | undefined {

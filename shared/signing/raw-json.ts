@@ -105,8 +105,7 @@ export function compactText(valueText: string): string {
   for (let at = 0; at < valueText.length; ) {
     const code = valueText.charCodeAt(at);
     if (code === 0x22) {
-      const end = skipString(valueText, at);
-      at = end < 0 ? valueText.length : end;
+      at = stringEnd(valueText, at);
     } else if (isSpace(code)) {
       compact += valueText.slice(from, at);
       at = skipSpace(valueText, at);
@@ -116,6 +115,16 @@ export function compactText(valueText: string): string {
     }
   }
   return compact + valueText.slice(from);
+}
+
+/** Offset behind a string of valid JSON; the end of the text for anything else. */
+function stringEnd(text: string, at: number): number {
+  for (let quote = text.indexOf('"', at + 1); quote >= 0; quote = text.indexOf('"', quote + 1)) {
+    let slashes = 0;
+    while (text.charCodeAt(quote - 1 - slashes) === 0x5c) slashes += 1;
+    if (slashes % 2 === 0) return quote + 1;
+  }
+  return text.length;
 }
 
 function withoutDuplicates(members: readonly RawMember[]): RawRoot {

@@ -85,10 +85,13 @@ function rewriteString(cursor: Cursor): string | null {
   if (end < 0) return null;
   const raw = cursor.text.slice(cursor.at, end);
   cursor.at = end;
-  return cursor.style.strings === 'kept' ? raw : respell(raw, cursor.style);
+  return respell(raw, cursor.style);
 }
 
 function respell(raw: string, style: JsonStyle): string | null {
+  // Without an escape, the plain spelling is the one that is there: most strings take this way.
+  const asIs = style.strings === 'kept' || (!raw.includes('\\') && raw.isWellFormed());
+  if (asIs && !(style.escapeLineSeparators && /[\u2028\u2029]/.test(raw))) return raw;
   const value = unescapeString(raw);
   if (value === null || !value.isWellFormed()) return null;
   const plain = JSON.stringify(value);
@@ -139,13 +142,13 @@ interface Member {
 }
 
 function rewriteMember(cursor: Cursor): Member | null {
-  const keyEnd = skipString(cursor.text, cursor.at);
-  const key = keyEnd < 0 ? null : unescapeString(cursor.text.slice(cursor.at, keyEnd));
-  if (key === null) return null;
+  const start = cursor.at;
   const keyText = rewriteString(cursor);
+  const key = keyText === null ? null : unescapeString(cursor.text.slice(start, cursor.at));
+  if (keyText === null || key === null) return null;
   cursor.at = skipSpace(cursor.text, skipSpace(cursor.text, cursor.at) + 1);
   const value = rewriteValue(cursor);
-  return keyText === null || value === null ? null : { key, keyText, value };
+  return value === null ? null : { key, keyText, value };
 }
 
 function skipSeparator(cursor: Cursor): void {
