@@ -1,14 +1,15 @@
 import { actionIdFor, type Decided, type DecideInput, decide } from '../../shared/core/decide.ts';
 import { bookRefund, inState } from '../../shared/core/lifecycle.ts';
 import type { Policy } from '../../shared/core/policy.ts';
-import type { EpochMs } from '../../shared/core/time.ts';
-import type { WebhookEvent } from '../../shared/core/webhook-event.ts';
+import { after, type DurationMs, type EpochMs, elapsed, minutes, seconds } from '../../shared/core/time.ts';
+import { isEffectOfPurchase, type WebhookEvent } from '../../shared/core/webhook-event.ts';
 import { sha256Hex } from '../../shared/platform/digest.ts';
 import type { Log } from '../../shared/platform/log.ts';
 import { toMessage } from '../../shared/queue/work-item.ts';
 import type { WorkQueue } from '../../shared/queue/work-queue.ts';
 import { loadAction, replaceAction } from '../../shared/store/action-store.ts';
 import {
+  deferEvent,
   existingActions,
   findOwnAction,
   loadEvent,
@@ -25,6 +26,7 @@ const racesMax = 6;
 export interface DecideDeps {
   readonly table: Table;
   readonly policy: Policy;
+  readonly events: WorkQueue;
   /** The actions queue of a provider; null for a provider that the stage no longer has. */
   readonly actionsQueue: (provider: string) => WorkQueue | null;
   readonly log: Log;
@@ -39,6 +41,8 @@ export interface DecideOptions {
 
 export type DecideResult =
   | { readonly kind: 'decided'; readonly decided: Decided }
+  /** It may report on a purchase whose answer is still on its way: judged again at `until`. */
+  | { readonly kind: 'deferred'; readonly until: EpochMs }
   | { readonly kind: 'already-decided' }
   | { readonly kind: 'unknown-event' };
 
@@ -56,6 +60,8 @@ export async function decideEvent(
     const row = await loadEvent(deps.table, eventId);
     if (row === null) return { kind: 'unknown-event' };
     if (row.value.state === 'decided' && !options.replay) return { kind: 'already-decided' };
+    const until = await echoInFlight(row, now, deps);
+    if (until !== null) return { kind: 'deferred', until };
     const decided = await judge(row, now, deps, options);
     if (decided === null) continue;
     await queueActions(decided, deps);
@@ -64,6 +70,42 @@ export async function decideEvent(
     return { kind: 'decided', decided };
   }
   throw new Error(`${eventId} changed ${racesMax} times while it was decided; it is tried again`);
+}
+
+/** How long an event waits for the answer of a purchase that it may be the echo of, and how often it looks. */
+const echoWait = minutes(15);
+const echoPause = seconds(5);
+
+/**
+ * A provider's notice of an order often comes before its own answer to the call. While a paid call for the SIM is
+ * under way and the notice's order is nobody's yet, its judgement waits; an outcome that is unknown is looked up now.
+ */
+async function echoInFlight(
+  row: Versioned<EventRow>,
+  now: EpochMs,
+  deps: DecideDeps,
+): Promise<EpochMs | null> {
+  const { event } = row.value;
+  if (event.subject === null || row.value.state === 'decided' || !isEffectOfPurchase(event.facts))
+    return null;
+  if (elapsed(event.receivedAt, now) > echoWait) return null;
+  const sim = await loadSim(deps.table, event.subject.key);
+  if (sim.value.openActionId === null || (await findOwnAction(deps.table, event)) !== null) return null;
+  const open = await loadAction(deps.table, sim.value.openActionId);
+  const name = open?.value.action.state.name;
+  if (open === null || (name !== 'running' && name !== 'unknown' && name !== 'verifying')) return null;
+  const until = after(now, echoPause);
+  if ((await deferEvent(deps.table, row, until)) === 'conflict') return null;
+  if (event.proof.kind !== 'unsigned') await helpAction(open.value.action.actionId, event, now, deps);
+  await queueEventHint(event, echoPause, deps);
+  return until;
+}
+
+async function queueEventHint(event: WebhookEvent, delay: DurationMs, deps: DecideDeps): Promise<void> {
+  const item = { kind: 'event', id: event.eventId, correlationId: event.correlationId } as const;
+  const message = toMessage(item, event.subject?.key ?? event.eventId, Math.ceil(delay / 1_000));
+  // A lost hint costs a minute: the deferred event stands in the due index.
+  await deps.events.send([message]).catch(() => undefined);
 }
 
 /** Null when another writer was first. */
@@ -139,6 +181,15 @@ async function tellOwnAction(
 ): Promise<void> {
   const actionId = decided.decision.ownActionId;
   if (actionId === null || event.proof.kind === 'unsigned') return;
+  await helpAction(actionId, event, now, deps);
+}
+
+async function helpAction(
+  actionId: string,
+  event: WebhookEvent,
+  now: EpochMs,
+  deps: DecideDeps,
+): Promise<void> {
   for (let race = 0; race < racesMax; race++) {
     const row = await loadAction(deps.table, actionId);
     if (row === null) return;

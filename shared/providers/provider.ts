@@ -166,6 +166,15 @@ export interface ProviderClient {
   probe(): Promise<{ readonly ok: boolean; readonly detail: string }>;
 }
 
+/**
+ * Asked before each request that costs no money: takes a slot of the account's limits, which all workers share.
+ * `release` gives the connection back and is called when the request is over.
+ */
+export type Admit = () => Promise<
+  | { readonly ok: true; readonly release: () => Promise<void> }
+  | { readonly ok: false; readonly retryAfter: DurationMs; readonly why: string }
+>;
+
 export interface ClientDeps<Settings> {
   readonly settings: Settings;
   readonly currency: string;
@@ -173,6 +182,10 @@ export interface ClientDeps<Settings> {
   readonly apiSecrets: () => Promise<readonly NamedSecret[]>;
   readonly now: () => EpochMs;
   readonly random: Random;
+  /** Whole call, connect to last byte; the stage may set it otherwise than the profile. */
+  readonly callTimeout: DurationMs;
+  /** Passed by every request but the paid one, whose slot is taken before the claim. */
+  readonly admit: Admit;
 }
 
 /** A client with the connections that it owns. */

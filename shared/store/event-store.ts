@@ -148,6 +148,16 @@ export async function writeDecision(table: Table, write: DecisionWrite): Promise
   return (await table.write(changes)).ok ? 'written' : 'conflict';
 }
 
+/** Puts off an event's judgement; it stays in the due index. */
+export async function deferEvent(
+  table: Table,
+  event: Versioned<EventRow>,
+  until: EpochMs,
+): Promise<'written' | 'conflict'> {
+  const item = eventItem(event.value, until);
+  return (await table.write([replaceOrInsert(item, event.version)])).ok ? 'written' : 'conflict';
+}
+
 /** The guarded write of a SIM's state. */
 export function simChange(sim: Versioned<SimState>): Change {
   const item = { ...simKey(sim.value.simKey), data: toData(sim.value), indexes: {}, expiresAtSec: null };

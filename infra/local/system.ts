@@ -1,0 +1,201 @@
+import { type ActDeps, act } from '../../functions/act/act.ts';
+import { type DecideDeps, decideEvent } from '../../functions/decide/decide.ts';
+import { type ReceiveDeps, type ReceiveNotice, receive } from '../../functions/receive/receive.ts';
+import { sweep } from '../../functions/sweep/sweep.ts';
+import type { Action } from '../../shared/core/action.ts';
+import type { Decided } from '../../shared/core/decide.ts';
+import type { WebhookEvent } from '../../shared/core/webhook-event.ts';
+import type { HttpLambdaEvent, HttpLambdaResult } from '../../shared/lambda/http-event.ts';
+import {
+  handleEach,
+  type QueueLambdaEvent,
+  type QueueLambdaResult,
+} from '../../shared/lambda/queue-event.ts';
+import type { Clock } from '../../shared/platform/clock.ts';
+import type { Log } from '../../shared/platform/log.ts';
+import type { Random } from '../../shared/platform/random.ts';
+import type { SecretSource } from '../../shared/platform/secret-source.ts';
+import type { Stage, StageProvider } from '../../shared/policy/stage.ts';
+import type { OpenClient, Provider } from '../../shared/providers/provider.ts';
+import { parseWorkItem } from '../../shared/queue/work-item.ts';
+import type { WorkQueue } from '../../shared/queue/work-queue.ts';
+import { accountGate } from '../../shared/store/account-gate.ts';
+import type { Table } from '../../shared/store/table.ts';
+import { topology } from '../topology.ts';
+import { pollOnce, type QueueSource } from './queue-poller.ts';
+
+/** What one machine's system stands on: the engines and the edges. */
+export interface LocalWorld {
+  readonly stage: Stage;
+  readonly providers: readonly Provider[];
+  readonly table: Table;
+  readonly events: WorkQueue;
+  readonly actions: ReadonlyMap<string, WorkQueue>;
+  readonly secrets: SecretSource;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  readonly watch?: Watch;
+}
+
+/** Who looks on: the newcomer's terminal, a test. */
+export interface Watch {
+  received(notice: ReceiveNotice): void;
+  decided(event: WebhookEvent, decided: Decided): void;
+  acted(action: Action, what: string): void;
+}
+
+export interface LocalSystem {
+  handleHttp(event: HttpLambdaEvent): Promise<HttpLambdaResult>;
+  /** One run of the sweep. */
+  sweep(): Promise<void>;
+  /** Works on the queues until none has a visible message; returns how many it handled. For scripts and tests. */
+  drain(): Promise<number>;
+  readonly sources: readonly QueueSource[];
+  readonly clients: ReadonlyMap<string, OpenClient>;
+  close(): Promise<void>;
+}
+
+/** Messages that one `drain` handles at most, so that work that makes work without end shows itself. */
+const drainMax = 100_000;
+
+/** Wires the functions to one machine's engines: the composition root of the local world. */
+export function openLocalSystem(world: LocalWorld): LocalSystem {
+  const clients = new Map(
+    world.stage.providers.map((provider) => [provider.id, openClient(provider, world)]),
+  );
+  const sources: readonly QueueSource[] = [
+    {
+      name: 'events',
+      queue: world.events,
+      batchSize: topology.decide.batchSize,
+      handler: decideHandler(world),
+    },
+    ...world.stage.providers.map((provider) => actSource(provider, clientOf(clients, provider.id), world)),
+  ];
+  return {
+    handleHttp: (event) => answer(event, world),
+    sweep: async () => {
+      const { table, events, actions, log } = world;
+      await sweep(world.clock(), { table, events, actions, log });
+    },
+    drain: () => drain(sources),
+    sources,
+    clients,
+    close: async () => {
+      await Promise.all([...clients.values()].map((client) => client.close()));
+    },
+  };
+}
+
+async function answer(event: HttpLambdaEvent, world: LocalWorld): Promise<HttpLambdaResult> {
+  const deps: ReceiveDeps = {
+    table: world.table,
+    events: world.events,
+    sides: world.providers.map((provider) => provider.callbacks),
+    providers: world.stage.providers,
+    secrets: world.secrets,
+    log: world.log,
+    notice: (notice) => world.watch?.received(notice),
+  };
+  try {
+    return await receive(event, world.clock(), deps);
+  } catch (error) {
+    world.log('error', 'receive failed', { requestId: event.requestContext.requestId, error: String(error) });
+    return { statusCode: 503, headers: { 'retry-after': '5' }, body: '' };
+  }
+}
+
+function decideHandler(world: LocalWorld): QueueSource['handler'] {
+  const deps: DecideDeps = {
+    table: world.table,
+    policy: world.stage.policy,
+    events: world.events,
+    actionsQueue: (provider) => world.actions.get(provider) ?? null,
+    log: world.log,
+    notice: (event, decided) => world.watch?.decided(event, decided),
+  };
+  return (batch) =>
+    handleItems(batch, 'event', world, async (eventId) => {
+      await decideEvent(eventId, world.clock(), deps, { replay: false, generation: 1 });
+    });
+}
+
+function actSource(provider: StageProvider, client: OpenClient, world: LocalWorld): QueueSource {
+  const queue = world.actions.get(provider.id);
+  if (!queue) throw new Error(`provider ${provider.id} has no actions queue`);
+  const deps: Omit<ActDeps, 'timeLeft'> = {
+    table: world.table,
+    client,
+    profile: provider.profile,
+    limits: provider.limits,
+    policy: world.stage.policy,
+    actions: queue,
+    lease: topology.lease,
+    clock: world.clock,
+    random: world.random,
+    log: world.log,
+    notice: (action, what) => world.watch?.acted(action, what),
+  };
+  const handler: QueueSource['handler'] = (batch) =>
+    handleItems(batch, 'action', world, (actionId) =>
+      act(actionId, { ...deps, timeLeft: () => topology.act.timeout }),
+    );
+  return { name: `actions-${provider.id}`, queue, batchSize: topology.act.batchSize, handler };
+}
+
+/** Reads each message as a work item; one that isn't goes to the dead-letter queue, since it can only fail again. */
+export function handleItems(
+  batch: QueueLambdaEvent,
+  kind: 'event' | 'action',
+  { log }: { readonly log: Log },
+  work: (id: string) => Promise<void>,
+): Promise<QueueLambdaResult> {
+  return handleEach(
+    batch.Records,
+    async (record) => {
+      const parsed = parseWorkItem(record.body);
+      if (!parsed.ok) throw new Error(`message ${record.messageId} is no work item: ${parsed.detail}`);
+      if (parsed.item.kind !== kind)
+        throw new Error(`message ${record.messageId} names an ${parsed.item.kind}, not an ${kind}`);
+      await work(parsed.item.id);
+    },
+    (record, error) =>
+      log('error', 'message failed, it comes again', {
+        messageId: record.messageId,
+        kind,
+        error: String(error),
+      }),
+  );
+}
+
+function openClient(stageProvider: StageProvider, world: LocalWorld): OpenClient {
+  const provider = world.providers.find((p) => p.id === stageProvider.id);
+  if (!provider) throw new Error(`there is no provider ${stageProvider.id}`);
+  return provider.createClient({
+    settings: stageProvider.settings,
+    currency: stageProvider.currency,
+    apiSecrets: async () => (await world.secrets.read(stageProvider.id, 'api')).keys,
+    now: world.clock,
+    random: world.random,
+    callTimeout: stageProvider.profile.callTimeout,
+    admit: accountGate(world.table, stageProvider, world),
+  });
+}
+
+function clientOf(clients: ReadonlyMap<string, OpenClient>, id: string): OpenClient {
+  const client = clients.get(id);
+  if (!client) throw new Error(`provider ${id} has no client`);
+  return client;
+}
+
+async function drain(sources: readonly QueueSource[]): Promise<number> {
+  let total = 0;
+  for (;;) {
+    const handled = await Promise.all(sources.map(pollOnce));
+    const count = handled.reduce((sum, n) => sum + n, 0);
+    if (count === 0) return total;
+    total += count;
+    if (total > drainMax) throw new Error(`the queues still have work after ${drainMax} messages`);
+  }
+}
