@@ -1,6 +1,6 @@
 import { StoreError } from './errors.ts';
 import { assertItemFits } from './item-size.ts';
-import { type Addition, type Change, changesMax, type Key, type NewItem } from './table.ts';
+import { type Addition, type Change, changesMax, type Key, type NewItem, type Query } from './table.ts';
 
 /** Source: DynamoDB developer guide, "Constraints": partition key values up to 2048 bytes. */
 const partitionKeyBytesMax = 2048;
@@ -143,8 +143,16 @@ export function assertKeys(keys: readonly Key[]): void {
   for (const key of keys) assertKey(key);
 }
 
-/** Throws RangeError for a page size outside of 1 to 1000. */
-export function assertLimit(limit: number): void {
+/** Throws RangeError for a page size outside of 1 to 1000, or for bounds that no key can have. */
+export function assertQuery(query: Query, limit: number): void {
+  assertKeyText('the pk of a query', query.pk, partitionKeyBytesMax);
+  if (query.from === 'due' && !Number.isFinite(query.upTo)) {
+    throw new RangeError(`upTo must be a finite number, but was ${query.upTo}`);
+  }
+  if ((query.from === 'sim' || query.from === 'time') && query.between !== undefined) {
+    assertKeyText('the lower bound of a query', query.between[0], sortKeyBytesMax);
+    assertKeyText('the upper bound of a query', query.between[1], sortKeyBytesMax);
+  }
   if (!Number.isInteger(limit) || limit < 1 || limit > pageItemsMax) {
     throw new RangeError(`a page holds 1 to ${pageItemsMax} items, but ${limit} were asked for`);
   }

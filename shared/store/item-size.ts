@@ -7,6 +7,8 @@ export const nestingMax = 30;
 
 /** Bytes of a number at most: DynamoDB keeps 38 digits. Source: DynamoDB developer guide, "Item sizes and formats". */
 const numberBytesMax = 21;
+/** Length of `writeId` and `addId`. */
+export const markBytes = 16;
 const containerBytes = 3;
 const elementBytes = 1;
 /** Magnitudes that DynamoDB can hold. Source: DynamoDB developer guide, "Data types", Number. */
@@ -24,7 +26,7 @@ export function itemBytes(item: NewItem): number {
   let bytes = stringBytes(attributeNames.pk) + stringBytes(item.pk);
   bytes += stringBytes(attributeNames.sk) + stringBytes(item.sk);
   bytes += stringBytes(attributeNames.version) + numberBytesMax;
-  bytes += stringBytes(attributeNames.writeId) + 16;
+  bytes += stringBytes(attributeNames.writeId) + stringBytes(attributeNames.addId) + 2 * markBytes;
   if (item.expiresAtSec !== null) bytes += stringBytes(attributeNames.expiresAt) + numberBytesMax;
   bytes += indexBytes(item.indexes);
   for (const [name, value] of Object.entries(item.data)) {

@@ -1,7 +1,7 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import type { Clock } from '../platform/clock.ts';
 import { explainSqliteError, inTransaction, openSqliteFile } from '../platform/sqlite-file.ts';
-import { assertChanges, assertKey, assertKeys, assertLimit, keyOf, sortKeyBytesMax } from './change-rules.ts';
+import { assertChanges, assertKey, assertKeys, assertQuery, keyOf, sortKeyBytesMax } from './change-rules.ts';
 import { StoreError } from './errors.ts';
 import { decodeCursor, encodeCursor, type PagePosition, positionOf } from './page-cursor.ts';
 import { fromRow, type ItemRow, itemRowSchema, toRow } from './sqlite-item.ts';
@@ -267,7 +267,7 @@ function queryStatement(
 }
 
 function readPage(database: DatabaseSync, statements: Statements, query: Query, options: QueryOptions): Page {
-  assertLimit(options.limit);
+  assertQuery(query, options.limit);
   const descending = options.descending ?? false;
   const start = options.cursor === null ? null : decodeCursor(options.cursor, query);
   const statement = queryStatement(database, statements, query, { descending, continued: start !== null });

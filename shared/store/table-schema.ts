@@ -6,8 +6,10 @@ export const attributeNames = {
   sk: 'sk',
   version: 'version',
   expiresAt: 'expiresAt',
-  /** Names the write that put the row there; see dynamo-table.ts. */
+  /** DynamoDB only: names the write that put the row there, so that a write whose reply was lost knows its own. */
   writeId: 'writeId',
+  /** DynamoDB only: the same for the last `add`. */
+  addId: 'addId',
 } as const;
 
 /**
