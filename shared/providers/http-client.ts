@@ -62,6 +62,9 @@ export type HttpResult =
 /** One mebibyte: every documented reply is far smaller. */
 export const replyBytesMaxDefault = 1_048_576;
 
+/** Opens the way out to one base URL. */
+export type OpenHttp = (options: HttpOptions) => Http;
+
 /** Throws a RangeError when `baseUrl` is not allowed, since the stage schema should have refused it. */
 export function openHttp(options: HttpOptions): Http {
   if (!isAllowedBaseUrl(options.baseUrl)) {

@@ -7,6 +7,7 @@ import type { DurationMs, EpochMs } from '../core/time.ts';
 import type { EventFacts, WebhookEvent } from '../core/webhook-event.ts';
 import type { Random } from '../platform/random.ts';
 import type { Secret, Verification } from '../signing/index.ts';
+import type { OpenHttp } from './http-client.ts';
 
 /** The HTTP message as received. Header names are lower case. */
 export interface Callback {
@@ -186,6 +187,8 @@ export interface ClientDeps<Settings> {
   readonly callTimeout: DurationMs;
   /** Passed by every request but the paid one, whose slot is taken before the claim. */
   readonly admit: Admit;
+  /** How requests leave; real connections unless a simulation brings its own. */
+  readonly openHttp?: OpenHttp;
 }
 
 /** A client with the connections that it owns. */

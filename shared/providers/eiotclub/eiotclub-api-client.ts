@@ -79,7 +79,7 @@ type Call = (path: string, params: Params) => Promise<ApiAnswer>;
 
 /** Opens the connections to the one base URL of the settings. Every call but the paid one passes `admit`. */
 export function openEiotclubApi(deps: ClientDeps<EiotclubSettings>): EiotclubApi {
-  const http = openHttp({
+  const http = (deps.openHttp ?? openHttp)({
     baseUrl: deps.settings.baseUrl,
     connections: profile.requestsPerSec,
     waitingMax: 10 * profile.requestsPerSec,

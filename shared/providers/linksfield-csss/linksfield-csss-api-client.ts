@@ -26,7 +26,7 @@ export type CsssAnswer<Data> = { readonly kind: 'done'; readonly data: Data } | 
 
 export type CsssDeps = Pick<
   ClientDeps<CsssSettings>,
-  'settings' | 'apiSecrets' | 'now' | 'callTimeout' | 'admit'
+  'settings' | 'apiSecrets' | 'now' | 'callTimeout' | 'admit' | 'openHttp'
 >;
 
 /** Any request body before the common parameters. */
@@ -38,7 +38,7 @@ type Parameters = object;
  * Source: protocols/linksfield.md, sections 1 to 3; seeds 000 to 003.
  */
 export function openCsssApi(deps: CsssDeps) {
-  const http = openHttp({
+  const http = (deps.openHttp ?? openHttp)({
     baseUrl: deps.settings.baseUrl,
     connections: csssProfile.requestsPerSec,
     waitingMax: 10 * csssProfile.requestsPerSec,
