@@ -16,6 +16,7 @@ import {
   type Received,
   type Trial,
   type TriedText,
+  variantCause,
   withoutSecrets,
 } from './explanation.ts';
 import { joinPairs } from './key-value-text.ts';
@@ -51,7 +52,14 @@ export function explainCsssCallback(
   const received = decodeLoosely(signatureHeader ?? '', 'base64');
   const tried = triedTexts(root, received, keys);
   if (verdict.ok) return withoutSecrets(explainGood(verdict, tried, options.nowMs), keys);
-  return withoutSecrets({ verdict, tried, ...explainRefused(verdict, body, root, received, keys) }, keys);
+  return withoutSecrets(
+    {
+      verdict,
+      tried,
+      ...explainRefused(verdict, { body, root, received, keys, accepted: options.variants }),
+    },
+    keys,
+  );
 }
 
 function triedTexts(
@@ -71,12 +79,17 @@ function allCandidates(root: RawRoot): readonly { readonly variant: string; read
   return (['digest-bytes', 'hex-text'] as const).flatMap((output) => [...csssCandidates(root, output, null)]);
 }
 
+interface Refused {
+  readonly body: Uint8Array;
+  readonly root: RawRoot;
+  readonly received: readonly Received[];
+  readonly keys: readonly Secret[];
+  readonly accepted: readonly string[] | null;
+}
+
 function explainRefused(
   verdict: Verification & { readonly ok: false },
-  body: Uint8Array,
-  root: RawRoot,
-  received: readonly Received[],
-  keys: readonly Secret[],
+  refused: Refused,
 ): Pick<Explanation, 'likelyCause' | 'hints'> {
   switch (verdict.reason) {
     case 'no-secret':
@@ -95,7 +108,7 @@ function explainRefused(
     case 'malformed-body':
       return { likelyCause: verdict.detail, hints: ['The signature itself is good.'] };
     default: {
-      const hit = firstHit(trials(body, root), keys, received, compute);
+      const hit = firstHit(trials(refused), refused.keys, refused.received, compute);
       if (hit !== null) {
         const key = hit.keyIndex === 0 ? 'the newest live key' : `live key number ${hit.keyIndex + 1}`;
         return { likelyCause: hit.cause, hints: [`This reading matches with ${key}.`] };
@@ -122,13 +135,10 @@ function explainUnmatched(
   };
 }
 
-function* trials(body: Uint8Array, root: RawRoot): Generator<Trial> {
+function* trials({ body, root, accepted }: Refused): Generator<Trial> {
   const base = allCandidates(root);
   for (const { variant, text } of base) {
-    yield {
-      cause: `it matches the variant ${variant}, which is not accepted here or not in this form`,
-      text,
-    };
+    yield { cause: variantCause(variant, accepted), text };
   }
   for (const text of new Set(base.map((candidate) => candidate.text))) yield* otherSecrets(text, compute);
   for (const variant of csssCallbackVariants) {

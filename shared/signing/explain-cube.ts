@@ -23,6 +23,7 @@ import {
   type Received,
   type Trial,
   type TriedText,
+  variantCause,
   withoutSecrets,
 } from './explanation.ts';
 import { decodeUtf8, type RawMember, readMembers } from './raw-json.ts';
@@ -54,21 +55,27 @@ export function explainCubeNotification(
   const received = readSignature(headers);
   const tried = triedTexts(read.members, headers, received, keys);
   if (verdict.ok) return withoutSecrets(explainGood(verdict, tried, options.nowMs), secrets);
-  const found = explainRefused(verdict, { body, headers, members: read.members, received, keys });
+  const found = explainRefused(verdict, {
+    body,
+    headers,
+    members: read.members,
+    received,
+    keys,
+    accepted: options.variants,
+  });
   return withoutSecrets({ verdict, tried, ...found }, secrets);
 }
 
-/** The signature in every decoding, split at the first slash, at the last, or not at all. */
+/** The signature in every decoding, behind the first slash or, where the key id is missing, the whole value. */
 function readSignature(headers: Headers): readonly Received[] {
   const value = lookUp(headers, 'x-lf-signature') ?? '';
   const slash = value.indexOf('/');
-  const text = slash < 0 ? value : value.slice(slash + 1);
-  const asAsked = decodeLoosely(text, 'base64').map(asHexToo);
+  const behindId = slash < 0 ? [] : decodeLoosely(value.slice(slash + 1), 'base64').map(asHexToo);
   const whole = decodeLoosely(value, 'base64').map(({ bytes }) => ({
     how: 'the header has no key id in front',
     bytes,
   }));
-  return [...asAsked, ...whole];
+  return [...behindId, ...whole];
 }
 
 /** Lower-case hex is a documented reading as well. */
@@ -84,6 +91,15 @@ function lookUp(headers: Headers, name: string): string | undefined {
 function headerText(headers: Headers): string {
   const part = (name: string): string => lookUp(headers, name) ?? '';
   return `${part('x-lf-notification-version')}:${part('x-lf-algo')}:${part('x-lf-timestamp')}`;
+}
+
+/** The readings whose output looks like the received signature first: hex digits, in either case, or Base64. */
+function likelyReadings(headers: Headers): readonly CubeReading[] {
+  const output = /(?:^|\/)[0-9a-fA-F]{40}$/.test(lookUp(headers, 'x-lf-signature') ?? '') ? 'hex' : 'base64';
+  return [
+    ...cubeReadings.filter((r) => r.output === output),
+    ...cubeReadings.filter((r) => r.output !== output),
+  ];
 }
 
 function computeWith(keyForm: CubeReading['keyForm']): Compute {
@@ -104,7 +120,7 @@ function triedTexts(
 ): readonly TriedText[] {
   const secrets = keys.map(({ secret }) => secret);
   const message = sortedMessage(members);
-  const candidates = cubeReadings.map(({ name, joiner, keyForm }) => {
+  const candidates = likelyReadings(headers).map(({ name, joiner, keyForm }) => {
     const text = message + joiner + headerText(headers);
     const compute = computeWith(keyForm);
     const hit = firstHit([{ cause: '', text }], secrets, received, compute);
@@ -122,6 +138,7 @@ interface Refused {
   readonly members: readonly RawMember[];
   readonly received: readonly Received[];
   readonly keys: readonly CubeKey[];
+  readonly accepted: readonly string[] | null;
 }
 
 function explainRefused(verdict: Verification & { readonly ok: false }, refused: Refused): Findings {
@@ -135,7 +152,7 @@ function explainRefused(verdict: Verification & { readonly ok: false }, refused:
     return { likelyCause: form ?? unmatched(verdict, refused), hints: unmatchedHints(refused) };
   const key = hit.keyIndex === 0 ? 'the first live key' : `live key number ${hit.keyIndex + 1}`;
   const hints = [`This reading matches with ${key}: ${hit.cause}.`];
-  if (form !== null) return { likelyCause: form, hints };
+  if (form !== null && verdict.reason !== 'malformed-signature') return { likelyCause: form, hints };
   if (verdict.reason === 'unknown-key') {
     return {
       likelyCause: `the signature matches a live key, but the message calls that key ${keyIdOf(refused)}`,
@@ -182,11 +199,11 @@ function unmatchedHints({ keys, headers }: Refused): readonly string[] {
 }
 
 function* trials(refused: Refused): Generator<Trial> {
-  const { members, headers } = refused;
+  const { members, headers, accepted } = refused;
   const message = sortedMessage(members);
   const head = headerText(headers);
-  for (const { name, joiner, keyForm } of cubeReadings) {
-    const cause = `it matches the variant ${name}, which is not accepted here or not in this form`;
+  for (const { name, joiner, keyForm } of likelyReadings(headers)) {
+    const cause = variantCause(name, accepted);
     yield { cause, text: message + joiner + head, compute: computeWith(keyForm) };
   }
   for (const { joiner, keyForm } of cubeReadings)

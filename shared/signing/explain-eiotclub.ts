@@ -22,6 +22,7 @@ import {
   type Received,
   type Trial,
   type TriedText,
+  variantCause,
   withoutSecrets,
 } from './explanation.ts';
 import { compareBytes, joinPairs, type Pair } from './key-value-text.ts';
@@ -50,7 +51,7 @@ export function explainEiotclubCallback(
   const received = readSign(members);
   const tried = triedTexts(members, received, keys);
   if (verdict.ok) return withoutSecrets(explainGood(verdict, tried, options.nowMs), keys);
-  const found = explainRefused(verdict, members, received, keys);
+  const found = explainRefused(verdict, { members, received, keys, accepted: options.variants });
   return withoutSecrets({ verdict, tried, ...found }, keys);
 }
 
@@ -108,12 +109,15 @@ function triedTexts(
   return listTried(candidates, (text) => `${masked(text, keys)}${suffix}<secret>`);
 }
 
-function explainRefused(
-  verdict: Verification & { readonly ok: false },
-  members: readonly RawMember[],
-  received: readonly Received[],
-  keys: readonly Secret[],
-): Findings {
+interface Refused {
+  readonly members: readonly RawMember[];
+  readonly received: readonly Received[];
+  readonly keys: readonly Secret[];
+  readonly accepted: readonly string[] | null;
+}
+
+function explainRefused(verdict: Verification & { readonly ok: false }, refused: Refused): Findings {
+  const { members, received, keys, accepted } = refused;
   if (verdict.reason === 'no-secret') {
     return { likelyCause: 'no secret is set', hints: ['Set the callback secret of this provider.'] };
   }
@@ -121,7 +125,7 @@ function explainRefused(
   if (verdict.reason === 'malformed-timestamp' || verdict.reason === 'malformed-body') {
     return { likelyCause: verdict.detail, hints: ['The signature itself is good.'] };
   }
-  const hit = firstHit(trials(members), keys, received, compute);
+  const hit = firstHit(trials(members, accepted), keys, received, compute);
   if (hit !== null) return { likelyCause: hit.cause, hints: hintsFor(hit.keyIndex) };
   const form = verdict.reason === 'malformed-signature' ? [verdict.detail] : [];
   return {
@@ -165,13 +169,9 @@ function unmatchedHints(members: readonly RawMember[]): readonly string[] {
 }
 
 /** Slips in the order in which they are seen: another variant, appkey, secret, field set, spelling, unit, algorithm. */
-function* trials(members: readonly RawMember[]): Generator<Trial> {
+function* trials(members: readonly RawMember[], accepted: readonly string[] | null): Generator<Trial> {
   const base = [...eiotclubCandidates(members, eiotclubUnsigned, null)];
-  for (const { variant, text } of base)
-    yield {
-      cause: `it matches the variant ${variant}, which is not accepted here or not in this form`,
-      text,
-    };
+  for (const { variant, text } of base) yield { cause: variantCause(variant, accepted), text };
   const [first] = base;
   if (first === undefined) return;
   yield* unsignedMembersSigned(members);

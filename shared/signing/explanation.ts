@@ -107,6 +107,12 @@ export function decodeLoosely(signature: string, expected: 'hex' | 'base64'): re
   return forms;
 }
 
+/** The cause when a known variant gives the received digest and the callback is refused all the same. */
+export function variantCause(variant: string, accepted: readonly string[] | null): string {
+  if (accepted === null || accepted.includes(variant)) return `the text is right (variant ${variant})`;
+  return `it matches the variant ${variant}, which the configuration does not accept: pin that one instead`;
+}
+
 /** Other algorithms that senders use over the same text. `suffix` is what stands between text and secret. */
 export function otherAlgorithms(text: string, suffix: string): readonly Trial[] {
   const plain = `the text without any secret was hashed, which is a checksum that anyone can make`;
