@@ -84,6 +84,8 @@ export interface Action extends PurchaseOrder {
   readonly verifications: number;
   /** First and last moment at which a paid request of this action may have left; null before the first attempt. */
   readonly sentWindow: { readonly first: EpochMs; readonly last: EpochMs } | null;
+  /** When the records were first read whole without our order since the last send; null until then. */
+  readonly absentSince: EpochMs | null;
   /** What the provider's records showed before the first attempt: what `prepare` returned. */
   readonly baseline: Json;
   /** True when the event is unsigned: the provider must confirm the fact before any money moves. */

@@ -190,6 +190,7 @@ function planAction(rule: Rule, input: DecideInput): Action {
     attempts: 0,
     verifications: 0,
     sentWindow: null,
+    absentSince: null,
     baseline: null,
     needsConfirmation: event.proof.kind === 'unsigned',
     money: { currency: rule.maxCost.currency, reservedMinor: 0, chargedMinor: 0, refundedMinor: 0 },

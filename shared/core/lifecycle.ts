@@ -165,6 +165,7 @@ export function claim(action: Action, sim: SimState, lease: Lease, now: EpochMs)
     fence: action.fence + 1,
     attempts: attemptNo,
     verifications: 0,
+    absentSince: null,
     sentWindow: { first: action.sentWindow?.first ?? now, last: leaseUntil },
     capPeriod: { day, month },
     attemptLog: logged(action, {
@@ -294,17 +295,24 @@ export function absenceProvenAt(action: Action, timing: ProviderTiming): EpochMs
   return after(after(after(last, timing.callTimeout), timing.lateCommit), timing.clockSkew);
 }
 
+/**
+ * Time between the first and the last look at records without our order. A worker that was suspended together with
+ * the whole machine may send the moment it wakes; one look at that moment would miss it (README, D6).
+ */
+const secondLookAfter = minutes(1);
+
 function absent(input: SettleInput, timing: ProviderTiming): Transition {
-  const { action, now, jitter } = input;
-  const provenAt = absenceProvenAt(action, timing);
+  const { now, jitter } = input;
+  const absentSince = input.action.absentSince ?? now;
+  const action = { ...input.action, absentSince };
+  const secondLook = after(absentSince, secondLookAfter);
+  const provenAt = epochMs(Math.max(absenceProvenAt(action, timing), secondLook));
   if (now < provenAt) {
     const backoff = nextTry(verifyRetry, { now, tries: action.verifications, retryAfter: null, jitter });
-    return unchanged(
-      inState(action, unknownAgain(action, epochMs(Math.min(backoff, provenAt))), now),
-      input.sim,
-    );
+    const verifyAt = epochMs(Math.min(backoff, provenAt));
+    return unchanged(inState(action, unknownAgain(action, verifyAt), now), input.sim);
   }
-  return replan(input, now, true, 'proven-absent');
+  return replan({ ...input, action }, now, true, 'proven-absent');
 }
 
 function askAgain(input: SettleInput, retryAfter: DurationMs | null, code: string): Transition {

@@ -216,6 +216,7 @@ const action: z.ZodType<Action> = z.object({
   attempts: z.number().int(),
   verifications: z.number().int(),
   sentWindow: z.object({ first: moment, last: moment }).nullable(),
+  absentSince: moment.nullable(),
   baseline: json,
   needsConfirmation: z.boolean(),
   money: z.object({
