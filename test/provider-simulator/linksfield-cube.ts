@@ -498,10 +498,10 @@ function createServiceOrder(call: Call): Answer {
   const asked = serviceSchema.safeParse(call.body);
   if (!asked.success) return refuse(codes.badParameter, 'items or extra is wrong', 400);
   const text = sortedJson(call.body);
+  forgetOldRequests(call);
   const recent = books.cubeRecent.get(text);
   const first = recent === undefined ? undefined : books.cubeOrders.get(recent.orderId);
-  if (recent !== undefined && first !== undefined && nowMs - recent.at <= equalRequestMs)
-    return orderAnswer(first);
+  if (first !== undefined) return orderAnswer(first);
   const lines = linesOf(call, asked.data);
   if ('ok' in lines) return lines;
   const totalMinor = lines.reduce(
@@ -527,6 +527,14 @@ function createServiceOrder(call: Call): Answer {
   books.cubeRecent.set(text, { orderId: order.orderId, at: nowMs });
   for (const line of lines) for (const sim of line.sims) placeServiceBundle(call, order, { ...line, sim });
   return orderAnswer(order);
+}
+
+/** Keeps the memory of equal requests as short as the window; it is in the order of time. */
+function forgetOldRequests(call: Call): void {
+  for (const [text, recent] of call.books.cubeRecent) {
+    if (call.nowMs - recent.at <= equalRequestMs) return;
+    call.books.cubeRecent.delete(text);
+  }
 }
 
 interface Line {
