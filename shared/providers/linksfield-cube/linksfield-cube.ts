@@ -1,0 +1,17 @@
+import type { Provider } from '../provider.ts';
+import { linksfieldCubeCallbacks } from './callback-scheme.ts';
+import { cubeId } from './callback-wire.ts';
+import { openCubeClient } from './linksfield-cube-client.ts';
+import { type CubeSettings, cubeOrderPlanSchema, cubeRenewPlanSchema, cubeSettingsSchema } from './plans.ts';
+import { cubeCosts, cubeProfile } from './profile.ts';
+
+/** Linksfield Cube v4. Source: protocols/linksfield.md, sections 5 and 6. */
+export const linksfieldCube: Provider<CubeSettings> = {
+  id: cubeId,
+  callbacks: linksfieldCubeCallbacks,
+  profile: cubeProfile,
+  costs: cubeCosts,
+  settingsSchema: cubeSettingsSchema,
+  planSchemas: { renew: cubeRenewPlanSchema, order: cubeOrderPlanSchema, 'order-ota': null },
+  createClient: (deps) => openCubeClient(deps),
+};
