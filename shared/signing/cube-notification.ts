@@ -70,13 +70,12 @@ export function verifyCubeNotification(
   const read = readMembers(body);
   if (!read.ok) return { ok: false, reason: 'malformed-body', detail: `${read.reason}: ${read.detail}` };
   const message = sortedMessage(read.members);
-  const texts = new Map(
-    joiners.map(([, joiner]) => [joiner, Buffer.from(message + joiner + given.headerText)]),
-  );
+  const texts = new Map<string, Uint8Array>();
   for (const reading of cubeReadings) {
     if (reading.output !== given.output) continue;
     if (options.variants !== null && !options.variants.includes(reading.name)) continue;
-    const text = texts.get(reading.joiner) ?? '';
+    const text = texts.get(reading.joiner) ?? Buffer.from(message + reading.joiner + given.headerText);
+    texts.set(reading.joiner, text);
     const key = named.find(({ secret }) => cubeDigestIs(text, secret, reading.keyForm, given.digest));
     if (key === undefined) continue;
     return { ok: true, variant: reading.name, keyIndex: key.keyIndex, signedAtMs: given.timestampMs };

@@ -99,7 +99,8 @@ export function unescapeString(rawText: string): string | null {
 
 /** The text without the whitespace between JSON tokens; whitespace inside strings and all spellings stay. */
 export function compactText(valueText: string): string {
-  if (!/[ \t\n\r]/.test(valueText)) return valueText;
+  // Whitespace between tokens always touches a structural character or an end, so most texts are done here.
+  if (!/[ \t\n\r][,:[\]{}]|[,:[\]{}][ \t\n\r]|^[ \t\n\r]|[ \t\n\r]$/.test(valueText)) return valueText;
   let compact = '';
   let from = 0;
   for (let at = 0; at < valueText.length; ) {

@@ -90,7 +90,7 @@ describe('one changed bit', () => {
         const verdict = verifyEiotclubCallback(body, [secret], { variants: [variant] });
         if (verdict.ok) expect(signedContent(body)).toBe(signedContent(made.body));
       }),
-      { numRuns: 1500 },
+      { numRuns: 1000 },
     );
   });
 
@@ -279,7 +279,7 @@ describe('whatever comes in', () => {
           explainCubeNotification(bytesIn, someHeaders, named, options);
         },
       ),
-      { numRuns: 250 },
+      { numRuns: 150 },
     );
   });
 

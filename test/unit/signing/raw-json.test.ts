@@ -194,6 +194,9 @@ describe('compactText', () => {
     expect(compactText(' { "a b" : [ 1.0 ,\r\n\t"\\" x" ] } ')).toBe('{"a b":[1.0,"\\" x"]}');
     expect(compactText('"a\\\\" ')).toBe('"a\\\\"');
     expect(compactText('1024.0')).toBe('1024.0');
+    for (const text of ['[1 ]', '[ 1]', '[1 ,2]', '[1,\n2]', '{"a" :1}', '{"a":\t1}', ' 1', '1\r', '[[] ]']) {
+      expect(compactText(text)).toBe(text.replace(/\s/g, ''));
+    }
   });
 
   it('never throws, whatever the text', () => {
