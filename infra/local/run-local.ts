@@ -26,6 +26,10 @@ export interface LocalRun {
   readonly simulator: boolean;
   readonly exit: boolean;
   readonly verbose: boolean;
+  /** `embedded` is the SQLite file; `wire` is DynamoDB and SQS over their protocols. */
+  readonly engine: 'embedded' | 'wire';
+  readonly dynamodbEndpoint: string | null;
+  readonly sqsEndpoint: string | null;
   readonly folder: DataFolder;
   readonly providers: readonly Provider[];
   readonly clock: Clock;
@@ -51,11 +55,7 @@ export async function runLocal(run: LocalRun): Promise<number> {
   try {
     const file = loadStageFile(run.stageFile);
     const stage = checkStage(simulator === null ? file : aimAtSimulator(file, simulator.url), run.providers);
-    const engines = openEmbeddedEngines(
-      folder.file('simhook.db'),
-      stage.providers.map((p) => p.id),
-      run.clock,
-    );
+    const engines = await withProgress('opening the store and the queues', openEngines(run, stage), warn);
     try {
       return await serve(run, { stage, engines, simulator, localSecrets });
     } finally {
@@ -65,6 +65,15 @@ export async function runLocal(run: LocalRun): Promise<number> {
     await simulator?.stop();
     print('stopped; the events stay in the data folder');
   }
+}
+
+async function openEngines(run: LocalRun, stage: Stage): Promise<Engines> {
+  const providers = stage.providers.map((provider) => provider.id);
+  if (run.engine === 'embedded')
+    return openEmbeddedEngines(run.folder.file('simhook.db'), providers, run.clock);
+  // Loaded only when asked for: the wire engines are development dependencies.
+  const { openWireEngines } = await import('./wire-engines.ts');
+  return openWireEngines({ dynamodb: run.dynamodbEndpoint, sqs: run.sqsEndpoint }, providers, run.random);
 }
 
 interface Parts {

@@ -15,7 +15,7 @@ export interface SampleOptions {
 export function sampleCallback(options: SampleOptions): string {
   const { front, stage, secrets, now, random } = options;
   const provider = stage.providers.find((p) => p.id === 'eiotclub');
-  const key = secrets['eiotclub']?.callback[0];
+  const key = secrets.eiotclub?.callback[0];
   if (!provider || !key) return '\nready; Ctrl-C stops it';
   const body = {
     event: 'FlowAlert',

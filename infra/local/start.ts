@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-import { Command, InvalidArgumentError } from 'commander';
+import { Command, InvalidArgumentError, Option } from 'commander';
 import { systemClock } from '../../shared/platform/clock.ts';
 import { systemRandom } from '../../shared/platform/random.ts';
 import { providers } from '../../shared/providers/registry.ts';
@@ -14,6 +14,16 @@ const program = new Command('npm start --')
   .option('--stage <file>', 'a stage as JSON instead of infra/stages/local.ts')
   .option('--no-simulator', 'call the addresses that the stage names')
   .option('--exit', 'end after the scene; exit code 0 only if every step happened', false)
+  .addOption(
+    new Option(
+      '--engine <engine>',
+      'embedded: one SQLite file; wire: DynamoDB Local and fauxqs, through the real SDK',
+    )
+      .choices(['embedded', 'wire'])
+      .default('embedded'),
+  )
+  .option('--dynamodb-endpoint <url>', 'with --engine wire: an engine that runs already')
+  .option('--sqs-endpoint <url>', 'with --engine wire: an engine that runs already')
   .option('--verbose', 'print the log lines too', false)
   .showHelpAfterError();
 
@@ -31,6 +41,9 @@ interface Options {
   readonly simulator: boolean;
   readonly exit: boolean;
   readonly verbose: boolean;
+  readonly engine: 'embedded' | 'wire';
+  readonly dynamodbEndpoint?: string;
+  readonly sqsEndpoint?: string;
 }
 
 async function main(): Promise<number> {
@@ -40,6 +53,8 @@ async function main(): Promise<number> {
     return await runLocal({
       ...options,
       stageFile: options.stage ?? null,
+      dynamodbEndpoint: options.dynamodbEndpoint ?? null,
+      sqsEndpoint: options.sqsEndpoint ?? null,
       folder,
       providers,
       clock: systemClock,

@@ -1,5 +1,14 @@
 import type { ProviderId } from './subject.ts';
-import { after, before, type DurationMs, type EpochMs, milliseconds, seconds, utcDay } from './time.ts';
+import {
+  after,
+  before,
+  type DurationMs,
+  type EpochMs,
+  epochMs,
+  milliseconds,
+  seconds,
+  utcDay,
+} from './time.ts';
 
 /** What a provider account bears, over all workers together. */
 export interface AccountLimits {
@@ -98,7 +107,7 @@ function promise(window: LimitWindow, { limits, now, requests }: GrantRequest, w
   const pace = milliseconds((windowLength / limits.requestsPerSec) * requests);
   const earliest = after(now, pace);
   const queued = window.promisedUntil > now ? after(window.promisedUntil, pace) : earliest;
-  const until = queued > earliest ? queued : earliest;
+  const until = epochMs(Math.max(queued, earliest));
   return { kind: 'wait', until, window: { ...window, promisedUntil: until }, why };
 }
 
