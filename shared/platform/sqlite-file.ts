@@ -1,4 +1,4 @@
-import { DatabaseSync } from 'node:sqlite';
+import { DatabaseSync, type StatementSync } from 'node:sqlite';
 
 /** How long a statement waits for another process that holds the file's write lock. */
 export const sqliteBusyMs = 5_000;
@@ -60,16 +60,38 @@ export function inTransaction<T>(
   database: DatabaseSync,
   work: () => { readonly commit: boolean; readonly value: T },
 ): T {
-  database.exec('BEGIN IMMEDIATE');
+  const { begin, end, undo } = statementsOf(database);
+  begin.run();
   try {
     const { commit, value } = work();
-    database.exec(commit ? 'COMMIT' : 'ROLLBACK');
+    (commit ? end : undo).run();
     return value;
   } catch (error) {
     // A full disk may already have ended the transaction.
-    if (database.isTransaction) database.exec('ROLLBACK');
+    if (database.isTransaction) undo.run();
     throw error;
   }
+}
+
+interface TransactionStatements {
+  readonly begin: StatementSync;
+  readonly end: StatementSync;
+  readonly undo: StatementSync;
+}
+
+/** Made once a connection, since each write needs two of them. */
+const transactionStatements = new WeakMap<DatabaseSync, TransactionStatements>();
+
+function statementsOf(database: DatabaseSync): TransactionStatements {
+  const known = transactionStatements.get(database);
+  if (known !== undefined) return known;
+  const made = {
+    begin: database.prepare('BEGIN IMMEDIATE'),
+    end: database.prepare('COMMIT'),
+    undo: database.prepare('ROLLBACK'),
+  };
+  transactionStatements.set(database, made);
+  return made;
 }
 
 /**

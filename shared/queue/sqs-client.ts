@@ -2,7 +2,10 @@ import { SQSClient } from '@aws-sdk/client-sqs';
 
 export interface SqsClientOptions {
   readonly region: string;
-  /** Address of the engine; null is AWS's own endpoint of the region. */
+  /**
+   * Address of the engine; null is AWS's own endpoint of the region. An endpoint from the environment alone would lose
+   * against the host in a queue's URL.
+   */
   readonly endpoint: string | null;
   /** Null takes the role of the function or the operator's profile. */
   readonly credentials: { readonly accessKeyId: string; readonly secretAccessKey: string } | null;
@@ -19,8 +22,6 @@ export function makeSqsClient(options: SqsClientOptions): SQSClient {
   return new SQSClient({
     region: options.region,
     maxAttempts: 1,
-    // A queue's URL names a host of its own, which would win over an endpoint from the environment.
-    useQueueUrlAsEndpoint: options.endpoint === null,
     requestHandler: {
       connectionTimeout: connectionTimeoutMs,
       requestTimeout: options.requestTimeoutMs,

@@ -117,7 +117,7 @@ function fromAttribute(value: AttributeValue, where: string): Value {
   if (value.N !== undefined) return Number(value.N);
   if (value.BOOL !== undefined) return value.BOOL;
   if (value.NULL !== undefined) return null;
-  if (value.B !== undefined) return Uint8Array.from(value.B);
+  if (value.B !== undefined) return value.B;
   if (value.L !== undefined) return value.L.map((part) => fromAttribute(part, where));
   if (value.M !== undefined) {
     const members = Object.entries(value.M).map(

@@ -36,7 +36,7 @@ const tableSql = `
   CREATE INDEX IF NOT EXISTS items_expiry ON items (expires_at) WHERE expires_at IS NOT NULL;
 `;
 
-const columns = Object.keys(itemRowSchema.shape);
+const columns = itemRowSchema.keyof().options;
 const purgeMax = 1000;
 /** A page ends here, as DynamoDB's does. Source: DynamoDB API reference, Query: up to 1 MB of data. */
 const pageBytesMax = 1024 * 1024;
@@ -88,15 +88,16 @@ function tableOn(database: DatabaseSync, statements: Statements, now: Clock): Sq
 }
 
 function prepare(database: DatabaseSync): Statements {
-  const values = columns.map((name) => `:${name}`).join(', ');
+  // Values are bound by position, which is faster than by name; `bind` gives them in the order of `columns`.
+  const values = columns.map((_, n) => `?${n + 1}`).join(', ');
   const settings = columns
     .filter((name) => name !== 'pk' && name !== 'sk')
-    .map((name) => `${name} = :${name}`)
+    .map((name) => `${name} = ?${columns.indexOf(name) + 1}`)
     .join(', ');
   return {
     select: database.prepare('SELECT * FROM items WHERE pk = ? AND sk = ?'),
     insert: database.prepare(`INSERT INTO items (${columns.join(', ')}) VALUES (${values})`),
-    update: database.prepare(`UPDATE items SET ${settings} WHERE pk = :pk AND sk = :sk`),
+    update: database.prepare(`UPDATE items SET ${settings} WHERE pk = ?1 AND sk = ?2`),
     remove: database.prepare('DELETE FROM items WHERE pk = ? AND sk = ?'),
     purge: database.prepare(
       'DELETE FROM items WHERE (pk, sk) IN (SELECT pk, sk FROM items WHERE expires_at < ? LIMIT ?)',
@@ -199,7 +200,7 @@ function add(statements: Statements, change: AddChange, found: Item | null): voi
 }
 
 function bind(statement: StatementSync, row: ItemRow): void {
-  statement.run(row);
+  statement.run(...columns.map((name) => row[name]));
 }
 
 function numberAt(found: Item | null, attribute: string): number {
