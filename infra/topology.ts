@@ -15,6 +15,10 @@ export const topology = {
     retention: days(4),
     deadLetterRetention: days(14),
   },
+  /** What each callback route lets through: the design's burst, and no flood that costs money. */
+  api: { requestsPerSec: 500, burst: 1_000 },
+  /** Failed work must be explainable for 90 days. */
+  logs: { retention: days(90) },
   lease: {
     /** Longer than an act function can live, so that a lease that ran out means that its worker is gone. */
     duration: seconds(90),

@@ -1,0 +1,59 @@
+import { z } from 'zod';
+import { durationMs } from '../core/time.ts';
+import type { ReceivingProvider, Stage } from './stage.ts';
+
+const durationMsSchema = z.number().int().nonnegative().transform(durationMs);
+
+/**
+ * What receive gets of a checked stage: where callbacks arrive and how they are proven; no rule, no price, no address
+ * of a provider. Reading a whole stage would pull every provider's client into the function that must start fastest.
+ */
+const receivingStageSchema = z.strictObject({
+  name: z.string().min(1),
+  policyVersion: z.string().min(1),
+  providers: z.array(
+    z.strictObject({
+      id: z.string().min(1),
+      currency: z.string().length(3),
+      callbackPath: z.string().startsWith('/'),
+      callbacks: z.strictObject({
+        acceptUnsigned: z.boolean(),
+        verification: z.strictObject({
+          variants: z.array(z.string()).nullable(),
+          maxAge: durationMsSchema,
+          maxFuture: durationMsSchema,
+        }),
+        acknowledgement: z.strictObject({ contentType: z.string(), body: z.string() }).nullable(),
+      }),
+    }),
+  ),
+});
+
+export interface ReceivingStage {
+  readonly name: string;
+  readonly policyVersion: string;
+  readonly providers: readonly ReceivingProvider[];
+}
+
+/** The part of a checked stage that travels with receive. */
+export function receivingStageOf(stage: Stage): ReceivingStage {
+  return {
+    name: stage.name,
+    policyVersion: stage.policy.version,
+    providers: stage.providers.map(({ id, currency, callbackPath, callbacks }) => ({
+      id,
+      currency,
+      callbackPath,
+      callbacks,
+    })),
+  };
+}
+
+/** Reads that part again, beside the function. Throws for a file that this version did not write. */
+export function readReceivingStage(json: unknown): ReceivingStage {
+  const parsed = receivingStageSchema.safeParse(json);
+  if (parsed.success) return parsed.data;
+  throw new Error(
+    `stage.json does not fit this function; deploy both together: ${z.prettifyError(parsed.error)}`,
+  );
+}
