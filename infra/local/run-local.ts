@@ -42,7 +42,7 @@ const idleMs = 200;
 
 /** Runs the system until Ctrl-C, or until the scene's end with `exit`. Returns the exit code. */
 export async function runLocal(run: LocalRun): Promise<number> {
-  const { print, folder } = run;
+  const { folder } = run;
   const localSecrets = loadLocalSecrets(folder.file('secrets.json'), run.random);
   const warn = (text: string): void => void process.stderr.write(text);
   const simulator = run.simulator
@@ -63,7 +63,6 @@ export async function runLocal(run: LocalRun): Promise<number> {
     }
   } finally {
     await simulator?.stop();
-    print('stopped; the events stay in the data folder');
   }
 }
 
@@ -121,6 +120,7 @@ async function serve(run: LocalRun, parts: Parts): Promise<number> {
     await front.close();
     await Promise.all(pollers.map((poller) => poller.stop()));
     await system.close();
+    run.print(`stopped; what happened is kept in ${run.folder.path}`);
   }
 }
 
