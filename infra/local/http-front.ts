@@ -62,7 +62,8 @@ async function answer(
       return;
     }
     const result = await handler(toLambdaEvent(request, body, requestId));
-    response.writeHead(result.statusCode, result.headers).end(result.body);
+    const length = Buffer.byteLength(result.body);
+    response.writeHead(result.statusCode, { ...result.headers, 'content-length': length }).end(result.body);
   } catch {
     // The client went away, or the handler broke its promise not to throw: either way there is no good answer.
     if (!response.headersSent) response.writeHead(500);

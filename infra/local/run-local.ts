@@ -40,6 +40,9 @@ export interface LocalRun {
 /** How long an idle queue is left alone; whoever sends in this process wakes it at once. */
 const idleMs = 200;
 
+/** Workers on each queue, so that a slow answer of a provider does not hold up the next SIM. */
+const workersPerQueue = 4;
+
 /** Runs the system until Ctrl-C, or until the scene's end with `exit`. Returns the exit code. */
 export async function runLocal(run: LocalRun): Promise<number> {
   const { folder } = run;
@@ -104,12 +107,14 @@ async function serve(run: LocalRun, parts: Parts): Promise<number> {
     watch,
   });
   const front = await openHttpFront({ port: run.port, host: run.host }, system.handleHttp);
-  const pollers = system.sources.map((source) =>
-    startPoller(source, {
-      idleMs,
-      onError: (error) => log('error', 'queue not reached', { queue: source.name, error: String(error) }),
-    }),
-  );
+  const pollers = system.sources
+    .flatMap((source) => Array.from({ length: workersPerQueue }, () => source))
+    .map((source) =>
+      startPoller(source, {
+        idleMs,
+        onError: (error) => log('error', 'queue not reached', { queue: source.name, error: String(error) }),
+      }),
+    );
   wakers.push(...pollers.map((poller) => poller.wake));
   const stopSchedules = startSchedules(system, engines, log);
   try {
