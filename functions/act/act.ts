@@ -189,7 +189,9 @@ async function confirmClaim(row: Versioned<ActionRow>, deps: ActDeps): Promise<V
       const next = { ...action, needsConfirmation: false };
       if ((await replaceAction(deps.table, row, next)) === 'conflict') return null;
       deps.notice?.(next, `confirmed by the provider: ${confirmation.detail}`);
-      return loadAction(deps.table, action.actionId);
+      // Exactly the row that we wrote: one read again could be claimed by another worker already, and its version
+      // would let us claim it a second time.
+      return { value: { ...row.value, action: next, sweeps: 0 }, version: (row.version ?? 0) + 1 };
     }
     case 'denied':
       await change(row, deps, (input) =>

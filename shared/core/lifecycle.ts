@@ -153,9 +153,12 @@ export function priceAboveMax(action: Action, quote: Money | null): string | nul
 
 /**
  * Claims a planned action: reserves the most that it may cost, writes the attempt down, and takes the lease.
- * Stored before the call, so that a crash at any later moment reads as unknown.
+ * Stored before the call, so that a crash at any later moment reads as unknown. Throws for an action in any other
+ * state: a second claim beside a call that may be under way would be a second purchase.
  */
 export function claim(action: Action, sim: SimState, lease: Lease, now: EpochMs): Transition {
+  if (action.state.name !== 'planned')
+    throw new Error(`${action.actionId} is ${action.state.name}: only a planned action can be claimed`);
   const day = utcDay(now);
   const month = utcMonth(now);
   const attemptNo = action.attempts + 1;
@@ -429,7 +432,9 @@ export function giveBack(input: SettleInput, state: ActionState, note: string): 
           },
           now,
         );
-  const free = releaseLock(commitDelta(sim, action, -reserved), released);
+  // The SIM's lock kept all others off, so its newest claim is this one; it bought nothing and must not count.
+  const claimedAt = reserved === 0 ? sim.claimedAt : sim.claimedAt.slice(0, -1);
+  const free = releaseLock(commitDelta({ ...sim, claimedAt }, action, -reserved), released);
   const over = state.name === 'refused' || state.name === 'cancelled';
   return {
     action: released,
@@ -527,8 +532,15 @@ export function sumLedger(ledger: readonly LedgerEntry[], currency: string): Act
   return { currency, reservedMinor, chargedMinor, refundedMinor };
 }
 
+/** Adds a try; above the limit the oldest question goes, never a paid attempt. */
 function logged(action: Action, attempt: Attempt): readonly Attempt[] {
-  return [...action.attemptLog, attempt].slice(-attemptLogMax);
+  const log = [...action.attemptLog, attempt];
+  if (log.length <= attemptLogMax) return log;
+  const oldest = Math.max(
+    0,
+    log.findIndex(({ kind }) => kind === 'verify'),
+  );
+  return log.filter((_, i) => i !== oldest);
 }
 
 /** Completes the try that is still open: the last one without an end. */

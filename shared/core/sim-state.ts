@@ -9,7 +9,7 @@ export interface SimState {
   readonly cooldowns: Readonly<Record<string, EpochMs>>;
   /** Reserved and charged per UTC day and month, in minor units; only recent periods are kept. */
   readonly committedMinor: Readonly<Record<string, number>>;
-  /** When purchases were claimed, newest last; bounded. For the velocity breaker. */
+  /** When purchases were claimed that were made or may have been, newest last; bounded. For the velocity breaker. */
   readonly claimedAt: readonly EpochMs[];
   /** When the last action of this SIM was settled; its echoes may still be on their way. */
   readonly lastSettledAt: EpochMs | null;
