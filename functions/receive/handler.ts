@@ -14,6 +14,7 @@ import { makeSqsClient } from '../../shared/queue/sqs-client.ts';
 import { sqsWorkQueue } from '../../shared/queue/sqs-work-queue.ts';
 import { makeDynamoClient } from '../../shared/store/dynamo-client.ts';
 import { dynamoTable } from '../../shared/store/dynamo-table.ts';
+import { openQuarantine } from '../../shared/store/quarantine-store.ts';
 import { envSchema } from './env.ts';
 import { receiveFigures } from './metrics.ts';
 import { type ReceiveDeps, receive } from './receive.ts';
@@ -27,12 +28,14 @@ const metrics = emfMetrics(stage.name, toStandardOutput);
 const edges = { region: env.AWS_REGION, credentials: null };
 const waits = { random: systemRandom, sleep: (ms: number) => sleep(ms) };
 
+const table = dynamoTable({
+  client: makeDynamoClient({ ...edges, endpoint: env.DYNAMODB_ENDPOINT ?? null }),
+  tableName: env.TABLE_NAME,
+  ...waits,
+});
+
 const deps: ReceiveDeps = {
-  table: dynamoTable({
-    client: makeDynamoClient({ ...edges, endpoint: env.DYNAMODB_ENDPOINT ?? null }),
-    tableName: env.TABLE_NAME,
-    ...waits,
-  }),
+  table,
   events: sqsWorkQueue({
     client: makeSqsClient({
       ...edges,
@@ -50,6 +53,7 @@ const deps: ReceiveDeps = {
     secretIds: { callback: env.CALLBACK_SECRET_IDS },
     clock: systemClock,
   }),
+  quarantine: openQuarantine(table),
   log: jsonLog,
   notice: (notice) => {
     for (const line of receiveFigures(notice, systemClock())) metrics(line);

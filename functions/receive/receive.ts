@@ -1,22 +1,30 @@
-import { days, type EpochMs, epochMs } from '../../shared/core/time.ts';
-import type { Proof, WebhookEvent } from '../../shared/core/webhook-event.ts';
+import type { EpochMs } from '../../shared/core/time.ts';
+import type { WebhookEvent } from '../../shared/core/webhook-event.ts';
 import { bodyBytes, type HttpLambdaEvent, type HttpLambdaResult } from '../../shared/lambda/http-event.ts';
-import { sameText, sha256Hex } from '../../shared/platform/digest.ts';
+import { sameText } from '../../shared/platform/digest.ts';
 import type { Log } from '../../shared/platform/log.ts';
-import type { SecretSet, SecretSource } from '../../shared/platform/secret-source.ts';
+import type { SecretSource } from '../../shared/platform/secret-source.ts';
 import type { ReceivingProvider } from '../../shared/policy/stage.ts';
-import type { Callback, CallbackFact, CallbackSide } from '../../shared/providers/provider.ts';
-import { toMessage } from '../../shared/queue/work-item.ts';
+import type { Callback, CallbackSide } from '../../shared/providers/provider.ts';
 import type { WorkQueue } from '../../shared/queue/work-queue.ts';
-import type { Verification } from '../../shared/signing/index.ts';
-import { recordCallback } from '../../shared/store/event-store.ts';
+import type { Quarantine } from '../../shared/store/quarantine-store.ts';
 import type { Table } from '../../shared/store/table.ts';
+import {
+  type Accepted,
+  acceptCallback,
+  namesOf,
+  no,
+  queueHints,
+  type Recorded,
+  type Rejection,
+  type Route,
+  recordAccepted,
+  type Step,
+} from './accept-callback.ts';
+import { quarantine } from './quarantine-callback.ts';
 
 /** Largest body that is read. Above it: 413. Source: design, limits; the largest documented body is a SIM list. */
 export const bodyBytesMax = 256 * 1024;
-
-/** Facts without a time of their own count as new again after this long. */
-const dedupWindow = days(35);
 
 /** What receive tells whoever watches, after the answer is settled. */
 export interface ReceiveNotice {
@@ -33,28 +41,11 @@ export interface ReceiveDeps {
   readonly sides: readonly CallbackSide[];
   readonly providers: readonly ReceivingProvider[];
   readonly secrets: SecretSource;
+  /** Where callbacks with a bad signature are kept as evidence; null keeps none. */
+  readonly quarantine: Quarantine | null;
   readonly log: Log;
   readonly notice?: (notice: ReceiveNotice) => void;
 }
-
-/** A request that is not accepted: the status the caller gets and the reason that only the log gets. */
-interface Rejection {
-  readonly status: 400 | 401 | 404 | 405 | 413 | 415;
-  readonly reason: string;
-  readonly detail: string;
-}
-
-interface Accepted {
-  readonly provider: ReceivingProvider;
-  readonly side: CallbackSide;
-  readonly callback: Callback;
-  readonly proof: Proof;
-  readonly facts: readonly CallbackFact[];
-}
-
-type Step<T> =
-  | { readonly ok: true; readonly value: T }
-  | { readonly ok: false; readonly rejection: Rejection };
 
 /**
  * Answers one HTTP request of a provider: verify the bytes, store them, queue a hint, answer 2xx. It never acts.
@@ -70,15 +61,15 @@ export async function receive(
   const { provider, side, secrets } = routed.value;
   if (request.requestContext.http.method !== 'POST') return handshake(request, provider.id, deps);
 
-  const accepted = await accept(request, { provider, side, secrets }, now, deps);
-  if (!accepted.ok) return reject(request, accepted.rejection, provider.id, deps);
-  return store(request, accepted.value, now, deps);
-}
-
-interface Route {
-  readonly provider: ReceivingProvider;
-  readonly side: CallbackSide;
-  readonly secrets: SecretSet;
+  const body = readBody(request);
+  if (!body.ok) return reject(request, body.rejection, provider.id, deps);
+  const callback: Callback = { body: body.value, headers: request.headers };
+  const reread = () => deps.secrets.reread(provider.id, 'callback');
+  const accepted = await acceptCallback(callback, { provider, side, secrets }, now, reread);
+  if (accepted.ok) return store(request, accepted.value, now, deps);
+  if (accepted.rejection.status === 401)
+    await quarantine(callback, { provider, side, rejection: accepted.rejection, now }, deps);
+  return reject(request, accepted.rejection, provider.id, deps);
 }
 
 /** The provider is chosen by the path, never by the body, which nobody has verified yet. */
@@ -112,36 +103,6 @@ function handshake(request: HttpLambdaEvent, provider: string, deps: ReceiveDeps
   return { statusCode: 200, headers: { 'content-type': 'text/plain' }, body: method === 'HEAD' ? '' : 'ok' };
 }
 
-async function accept(
-  request: HttpLambdaEvent,
-  route: Route,
-  now: EpochMs,
-  deps: ReceiveDeps,
-): Promise<Step<Accepted>> {
-  const { provider, side } = route;
-  const read = readBody(request);
-  if (!read.ok) return read;
-  const callback: Callback = { body: read.value, headers: request.headers };
-  const proof = await prove(callback, route, now, deps);
-  if (!proof.ok) return proof;
-  const reading = side.read(callback, { currency: provider.currency });
-  if (!reading.ok && proof.value.kind !== 'signed') return no(400, reading.reason, reading.detail);
-  const facts = reading.ok ? reading.facts : [unreadable(callback, reading.reason)];
-  return { ok: true, value: { provider, side, callback, proof: proof.value, facts } };
-}
-
-/** What the provider signed but we can't read is kept, shown as unknown, and never acted on. */
-function unreadable(callback: Callback, reason: string): CallbackFact {
-  return {
-    facts: { kind: 'unknown' },
-    providerType: `unreadable: ${reason}`,
-    subject: null,
-    occurredAt: null,
-    identity: `unreadable\n${sha256Hex(callback.body)}`,
-    identityIsUnique: false,
-  };
-}
-
 const jsonTypes = /^(application\/(json|[a-z0-9.+-]+\+json|octet-stream)|text\/(json|plain))$/;
 
 function readBody(request: HttpLambdaEvent): Step<Uint8Array> {
@@ -158,39 +119,6 @@ function readBody(request: HttpLambdaEvent): Step<Uint8Array> {
   return { ok: true, value: body };
 }
 
-/** Proves who sent it. When no key fits, the keys are read anew once: a rotation may just have happened. */
-async function prove(
-  callback: Callback,
-  route: Route,
-  now: EpochMs,
-  deps: ReceiveDeps,
-): Promise<Step<Proof>> {
-  const { provider, side, secrets } = route;
-  if (side.isUnsigned(callback)) {
-    if (provider.callbacks.acceptUnsigned && secrets.pathToken !== null) {
-      return { ok: true, value: { kind: 'unsigned', why: 'no signature sent, secret path matched' } };
-    }
-    return no(
-      401,
-      'missing-signature',
-      'the stage does not accept unsigned callbacks, or the path has no token',
-    );
-  }
-  const options = { now, ...provider.callbacks.verification };
-  let verified: Verification = side.verify(callback, secrets.keys, options);
-  if (!verified.ok && mayBeRotation(verified.reason)) {
-    const fresh = await deps.secrets.reread(provider.id, 'callback');
-    if (fresh !== null) verified = side.verify(callback, fresh.keys, options);
-  }
-  if (verified.ok)
-    return { ok: true, value: { kind: 'signed', scheme: provider.id, variant: verified.variant } };
-  return no(verified.reason === 'malformed-body' ? 400 : 401, verified.reason, verified.detail);
-}
-
-function mayBeRotation(reason: string): boolean {
-  return reason === 'wrong-signature' || reason === 'unknown-key' || reason === 'no-secret';
-}
-
 async function store(
   request: HttpLambdaEvent,
   accepted: Accepted,
@@ -198,21 +126,14 @@ async function store(
   deps: ReceiveDeps,
 ): Promise<HttpLambdaResult> {
   const { provider, side, callback, proof } = accepted;
-  const bodyDigest = sha256Hex(callback.body);
-  const callbackId = `cbk_${sha256Hex(`${provider.id}\n${bodyDigest}`).slice(0, 32)}`;
-  const correlationId = `cor_${bodyDigest.slice(0, 16)}`;
-  const events = accepted.facts.map((fact) =>
-    toEvent(fact, { provider: provider.id, proof, now, callbackId, correlationId }),
-  );
-  const ids = { provider: provider.id, correlationId, requestId: request.requestContext.requestId };
-  let results: readonly ('recorded' | 'duplicate')[];
+  const ids = {
+    provider: provider.id,
+    correlationId: namesOf(provider.id, callback).correlationId,
+    requestId: request.requestContext.requestId,
+  };
+  let recorded: Recorded;
   try {
-    const evidence = {
-      body: callback.body,
-      headers: evidenceHeaders(side, callback),
-      path: provider.callbackPath,
-    };
-    results = await recordCallback(deps.table, { callbackId, evidence, events, now });
+    recorded = await recordAccepted(accepted, now, deps.table);
   } catch (error) {
     deps.log('error', 'callback not stored', {
       ...ids,
@@ -221,7 +142,7 @@ async function store(
     });
     return { statusCode: 503, headers: { 'retry-after': '5' }, body: '' };
   }
-  const fresh = events.filter((_, i) => results[i] === 'recorded');
+  const { events, fresh } = recorded;
   await queueHints(fresh, ids, deps);
   const duplicates = events.length - fresh.length;
   const variant = proof.kind === 'signed' ? proof.variant : proof.kind;
@@ -238,64 +159,6 @@ async function store(
   deps.notice?.({ status: 200, reason: 'stored', provider: provider.id, events, duplicates });
   const { contentType, body } = provider.callbacks.acknowledgement ?? side.acknowledgement;
   return { statusCode: 200, headers: { 'content-type': contentType }, body };
-}
-
-/** The message is only a hint: when it can't be sent, the sweep finds the event in the table. */
-async function queueHints(
-  events: readonly WebhookEvent[],
-  ids: { readonly provider: string; readonly correlationId: string },
-  deps: ReceiveDeps,
-): Promise<void> {
-  for (let i = 0; i < events.length; i += 10) {
-    const messages = events
-      .slice(i, i + 10)
-      .map(({ eventId, subject, correlationId }) =>
-        toMessage({ kind: 'event', id: eventId, correlationId }, subject?.key ?? eventId),
-      );
-    try {
-      await deps.events.send(messages);
-    } catch (error) {
-      deps.log('warn', 'event stored but not queued, the sweep will', { ...ids, error: String(error) });
-      return;
-    }
-  }
-}
-
-function toEvent(
-  fact: CallbackFact,
-  frame: {
-    readonly provider: string;
-    readonly proof: Proof;
-    readonly now: EpochMs;
-    readonly callbackId: string;
-    readonly correlationId: string;
-  },
-): WebhookEvent {
-  const { provider, proof, now, callbackId, correlationId } = frame;
-  // A fact that carries no time of its own would otherwise swallow next month's: let it be new after the window.
-  const period = fact.identityIsUnique ? '' : String(Math.floor(now / dedupWindow));
-  return {
-    eventId: `evt_${sha256Hex(`${provider}\n${fact.identity}\n${period}`).slice(0, 32)}`,
-    provider,
-    providerType: fact.providerType,
-    facts: fact.facts,
-    subject: fact.subject,
-    proof,
-    occurredAt: fact.occurredAt,
-    receivedAt: epochMs(now),
-    correlationId,
-    callbackId,
-  };
-}
-
-function evidenceHeaders(side: CallbackSide, callback: Callback): Record<string, string> {
-  const kept = ['content-type', ...side.evidenceHeaders];
-  return Object.fromEntries(
-    kept.flatMap((name) => {
-      const value = callback.headers[name];
-      return value === undefined ? [] : [[name, value.slice(0, 2_000)]];
-    }),
-  );
 }
 
 /** The reason goes to the log only: to the caller it would be an oracle. */
@@ -316,12 +179,4 @@ function reject(
   });
   deps.notice?.({ status, reason, provider, events: [], duplicates: 0 });
   return { statusCode: status, headers: {}, body: '' };
-}
-
-function no(
-  status: Rejection['status'],
-  reason: string,
-  detail: string,
-): { readonly ok: false; readonly rejection: Rejection } {
-  return { ok: false, rejection: { status, reason, detail } };
 }

@@ -20,6 +20,7 @@ import type { OpenClient, Provider } from '../../shared/providers/provider.ts';
 import { parseWorkItem } from '../../shared/queue/work-item.ts';
 import type { WorkQueue } from '../../shared/queue/work-queue.ts';
 import { accountGate } from '../../shared/store/account-gate.ts';
+import { openQuarantine, type Quarantine } from '../../shared/store/quarantine-store.ts';
 import type { Table } from '../../shared/store/table.ts';
 import { topology } from '../topology.ts';
 import { pollOnce, type QueueSource } from './queue-poller.ts';
@@ -73,8 +74,9 @@ export function openLocalSystem(world: LocalWorld): LocalSystem {
     },
     ...world.stage.providers.map((provider) => actSource(provider, clientOf(clients, provider.id), world)),
   ];
+  const quarantine = openQuarantine(world.table);
   return {
-    handleHttp: (event) => answer(event, world),
+    handleHttp: (event) => answer(event, world, quarantine),
     sweep: async () => {
       const { table, events, actions, log } = world;
       await sweep(world.clock(), { table, events, actions, log });
@@ -88,13 +90,18 @@ export function openLocalSystem(world: LocalWorld): LocalSystem {
   };
 }
 
-async function answer(event: HttpLambdaEvent, world: LocalWorld): Promise<HttpLambdaResult> {
+async function answer(
+  event: HttpLambdaEvent,
+  world: LocalWorld,
+  quarantine: Quarantine,
+): Promise<HttpLambdaResult> {
   const deps: ReceiveDeps = {
     table: world.table,
     events: world.events,
     sides: world.providers.map((provider) => provider.callbacks),
     providers: world.stage.providers,
     secrets: world.secrets,
+    quarantine,
     log: world.log,
     notice: (notice) => world.watch?.received(notice),
   };

@@ -39,12 +39,27 @@ export const switchesKey: Key = { pk: 'SWITCHES', sk: 'SWITCHES' };
 export const healthKey = (provider: ProviderId): Key => ({ pk: `PROVIDER#${provider}`, sk: 'HEALTH' });
 export const limitKey = (provider: ProviderId): Key => ({ pk: `PROVIDER#${provider}`, sk: 'LIMIT' });
 
+export const quarantinedKey = (quarantineId: string): Key => ({
+  pk: `QUARANTINE#${quarantineId}`,
+  sk: 'QUARANTINE',
+});
+/**
+ * Counts what the quarantine of a provider took in one hour (`2026-11-22T10`). Not beside the provider's health and
+ * limits: receive may write under QUARANTINE# and must not under PROVIDER# (infra/aws/service-stack.ts).
+ */
+export const quarantineHourKey = (provider: ProviderId, hour: string): Key => ({
+  pk: `QUARANTINE#${provider}`,
+  sk: `HOUR#${hour}`,
+});
+
 export const dueEvents = (shard: number): string => `EVENTS#${shard}`;
 export const dueActions = (provider: ProviderId, shard: number): string => `ACTIONS#${provider}#${shard}`;
 /** Actions that wait for a human, listed in the due index by the moment at which they began to. */
 export const waitingActions = (state: 'held' | 'parked'): string => `WAITING#${state}`;
 export const eventsOfDay = (day: string, shard: number): string => `EVENTS#${day}#${shard}`;
 export const actionsOfDay = (day: string, shard: number): string => `ACTIONS#${day}#${shard}`;
+/** Not sharded: the quarantine takes a few callbacks an hour at most. */
+export const quarantinedOf = (provider: ProviderId): string => `QUARANTINE#${provider}`;
 export const timelineOf = (simKeyText: string): string => `SIM#${simKeyText}`;
 
 /** Sort key of a moment: fixed width, so that text order is time order. */

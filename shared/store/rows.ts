@@ -291,6 +291,33 @@ const limitWindow: z.ZodType<LimitWindow> = z.object({
 const orderTie = z.object({ actionId: z.string() });
 const capSums = z.record(z.string(), z.number().int());
 
+/** A callback that was refused with 401, kept as evidence for a while. */
+export interface QuarantinedRow {
+  readonly quarantineId: string;
+  readonly provider: string;
+  /** Why it was refused, as in the log. */
+  readonly reason: string;
+  readonly detail: string;
+  readonly receivedAt: EpochMs;
+  readonly evidence: Evidence;
+  /** Set once it was verified after all and its events were stored. */
+  readonly admitted: {
+    readonly at: EpochMs;
+    readonly by: string;
+    readonly eventIds: readonly string[];
+  } | null;
+}
+
+const quarantined: z.ZodType<QuarantinedRow> = z.object({
+  quarantineId: z.string(),
+  provider: z.string(),
+  reason: z.string(),
+  detail: z.string(),
+  receivedAt: moment,
+  evidence,
+  admitted: z.object({ at: moment, by: z.string(), eventIds: z.array(z.string()) }).nullable(),
+});
+
 export const rowSchemas = {
   event: eventRow,
   action: actionRow,
@@ -301,6 +328,7 @@ export const rowSchemas = {
   evidence,
   orderTie,
   capSums,
+  quarantined,
 } as const;
 
 export type RowName = keyof typeof rowSchemas;

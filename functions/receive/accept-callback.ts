@@ -1,0 +1,210 @@
+import { days, type EpochMs } from '../../shared/core/time.ts';
+import type { Proof, WebhookEvent } from '../../shared/core/webhook-event.ts';
+import { sha256Hex } from '../../shared/platform/digest.ts';
+import type { Log } from '../../shared/platform/log.ts';
+import type { SecretSet } from '../../shared/platform/secret-source.ts';
+import type { ReceivingProvider } from '../../shared/policy/stage.ts';
+import type { Callback, CallbackFact, CallbackSide } from '../../shared/providers/provider.ts';
+import { toMessage } from '../../shared/queue/work-item.ts';
+import type { WorkQueue } from '../../shared/queue/work-queue.ts';
+import type { Verification } from '../../shared/signing/index.ts';
+import { recordCallback } from '../../shared/store/event-store.ts';
+import type { Evidence } from '../../shared/store/rows.ts';
+import type { Table } from '../../shared/store/table.ts';
+
+/** Facts without a time of their own count as new again after this long. */
+const dedupWindow = days(35);
+
+/** A request that is not accepted: the status the caller gets and the reason that only the log gets. */
+export interface Rejection {
+  readonly status: 400 | 401 | 404 | 405 | 413 | 415;
+  readonly reason: string;
+  readonly detail: string;
+}
+
+export type Step<T> =
+  | { readonly ok: true; readonly value: T }
+  | { readonly ok: false; readonly rejection: Rejection };
+
+/** Whose callback it is, by its path, and what proves it. */
+export interface Route {
+  readonly provider: ReceivingProvider;
+  readonly side: CallbackSide;
+  readonly secrets: SecretSet;
+}
+
+/** A callback whose sender is proven, read into facts. */
+export interface Accepted {
+  readonly provider: ReceivingProvider;
+  readonly side: CallbackSide;
+  readonly callback: Callback;
+  readonly proof: Proof;
+  readonly facts: readonly CallbackFact[];
+}
+
+/** Asks for the secrets anew, once, when no key fits; null when that was done moments ago. */
+export type Reread = () => Promise<SecretSet | null>;
+
+/** Proves a callback and reads it. `now` is the moment it was received: what its signed time is compared with. */
+export async function acceptCallback(
+  callback: Callback,
+  route: Route,
+  now: EpochMs,
+  reread: Reread,
+): Promise<Step<Accepted>> {
+  const { provider, side } = route;
+  const proof = await prove(callback, route, now, reread);
+  if (!proof.ok) return proof;
+  const reading = side.read(callback, { currency: provider.currency });
+  if (!reading.ok && proof.value.kind !== 'signed') return no(400, reading.reason, reading.detail);
+  const facts = reading.ok ? reading.facts : [unreadable(callback, reading.reason)];
+  return { ok: true, value: { provider, side, callback, proof: proof.value, facts } };
+}
+
+/** What the provider signed but we can't read is kept, shown as unknown, and never acted on. */
+function unreadable(callback: Callback, reason: string): CallbackFact {
+  return {
+    facts: { kind: 'unknown' },
+    providerType: `unreadable: ${reason}`,
+    subject: null,
+    occurredAt: null,
+    identity: `unreadable\n${sha256Hex(callback.body)}`,
+    identityIsUnique: false,
+  };
+}
+
+/** Proves who sent it. When no key fits, the keys are read anew once: a rotation may just have happened. */
+async function prove(
+  callback: Callback,
+  { provider, side, secrets }: Route,
+  now: EpochMs,
+  reread: Reread,
+): Promise<Step<Proof>> {
+  if (side.isUnsigned(callback)) {
+    if (provider.callbacks.acceptUnsigned && secrets.pathToken !== null) {
+      return { ok: true, value: { kind: 'unsigned', why: 'no signature sent, secret path matched' } };
+    }
+    return no(
+      401,
+      'missing-signature',
+      'the stage does not accept unsigned callbacks, or the path has no token',
+    );
+  }
+  const options = { now, ...provider.callbacks.verification };
+  let verified: Verification = side.verify(callback, secrets.keys, options);
+  if (!verified.ok && mayBeRotation(verified.reason)) {
+    const fresh = await reread();
+    if (fresh !== null) verified = side.verify(callback, fresh.keys, options);
+  }
+  if (verified.ok)
+    return { ok: true, value: { kind: 'signed', scheme: provider.id, variant: verified.variant } };
+  return no(verified.reason === 'malformed-body' ? 400 : 401, verified.reason, verified.detail);
+}
+
+function mayBeRotation(reason: string): boolean {
+  return reason === 'wrong-signature' || reason === 'unknown-key' || reason === 'no-secret';
+}
+
+/** What was stored of an accepted callback. */
+export interface Recorded {
+  readonly events: readonly WebhookEvent[];
+  /** Those of `events` that were not stored before. */
+  readonly fresh: readonly WebhookEvent[];
+  readonly correlationId: string;
+}
+
+/** Stores an accepted callback's events, each once, as received at `receivedAt`. Throws StoreError. */
+export async function recordAccepted(
+  accepted: Accepted,
+  receivedAt: EpochMs,
+  table: Table,
+): Promise<Recorded> {
+  const { provider, side, callback, proof } = accepted;
+  const { callbackId, correlationId } = namesOf(provider.id, callback);
+  const events = accepted.facts.map((fact) =>
+    toEvent(fact, { provider: provider.id, proof, now: receivedAt, callbackId, correlationId }),
+  );
+  const evidence = evidenceOf(side, callback, provider.callbackPath);
+  const results = await recordCallback(table, { callbackId, evidence, events, now: receivedAt });
+  return { events, fresh: events.filter((_, i) => results[i] === 'recorded'), correlationId };
+}
+
+/** Names that the same bytes of the same provider always get. */
+export function namesOf(
+  provider: string,
+  callback: Callback,
+): { readonly callbackId: string; readonly correlationId: string } {
+  const bodyDigest = sha256Hex(callback.body);
+  return {
+    callbackId: `cbk_${sha256Hex(`${provider}\n${bodyDigest}`).slice(0, 32)}`,
+    correlationId: `cor_${bodyDigest.slice(0, 16)}`,
+  };
+}
+
+function toEvent(
+  fact: CallbackFact,
+  frame: {
+    readonly provider: string;
+    readonly proof: Proof;
+    readonly now: EpochMs;
+    readonly callbackId: string;
+    readonly correlationId: string;
+  },
+): WebhookEvent {
+  const { provider, proof, now, callbackId, correlationId } = frame;
+  // A fact that carries no time of its own would otherwise swallow next month's: let it be new after the window.
+  const period = fact.identityIsUnique ? '' : String(Math.floor(now / dedupWindow));
+  return {
+    eventId: `evt_${sha256Hex(`${provider}\n${fact.identity}\n${period}`).slice(0, 32)}`,
+    provider,
+    providerType: fact.providerType,
+    facts: fact.facts,
+    subject: fact.subject,
+    proof,
+    occurredAt: fact.occurredAt,
+    receivedAt: now,
+    correlationId,
+    callbackId,
+  };
+}
+
+/** What is kept of a callback: its bytes and the headers that the signature covers or that name the delivery. */
+export function evidenceOf(side: CallbackSide, callback: Callback, path: string): Evidence {
+  const kept = ['content-type', ...side.evidenceHeaders];
+  const headers = Object.fromEntries(
+    kept.flatMap((name) => {
+      const value = callback.headers[name];
+      return value === undefined ? [] : [[name, value.slice(0, 2_000)]];
+    }),
+  );
+  return { body: callback.body, headers, path };
+}
+
+/** The message is only a hint: when it can't be sent, the sweep finds the event in the table. */
+export async function queueHints(
+  events: readonly WebhookEvent[],
+  ids: { readonly provider: string; readonly correlationId: string },
+  deps: { readonly events: WorkQueue; readonly log: Log },
+): Promise<void> {
+  for (let i = 0; i < events.length; i += 10) {
+    const messages = events
+      .slice(i, i + 10)
+      .map(({ eventId, subject, correlationId }) =>
+        toMessage({ kind: 'event', id: eventId, correlationId }, subject?.key ?? eventId),
+      );
+    try {
+      await deps.events.send(messages);
+    } catch (error) {
+      deps.log('warn', 'event stored but not queued, the sweep will', { ...ids, error: String(error) });
+      return;
+    }
+  }
+}
+
+export function no(
+  status: Rejection['status'],
+  reason: string,
+  detail: string,
+): { readonly ok: false; readonly rejection: Rejection } {
+  return { ok: false, rejection: { status, reason, detail } };
+}
