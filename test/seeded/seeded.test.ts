@@ -1,0 +1,42 @@
+import { expect, test } from 'vitest';
+import { addRun, emptyTally, failureText, tallyText } from './report.ts';
+import { runSeed } from './run.ts';
+
+/** Seeds that once broke an invariant, each with one line on what was wrong. */
+const regressions: readonly (readonly [number, string])[] = [];
+
+/** Wall-clock budget of the fresh seeds; how many fit depends on the machine. */
+const freshMs = 20_000;
+
+test('a fixed set of seeds keeps every invariant', async () => {
+  for (let seed = 0; seed < 40; seed++) {
+    const run = await runSeed(seed);
+    expect(run.violation, failureText(run)).toBeNull();
+  }
+});
+
+test('seeds that once failed keep every invariant', async () => {
+  for (const [seed, story] of regressions) {
+    const run = await runSeed(seed);
+    expect(run.violation, `${story}\n${failureText(run)}`).toBeNull();
+  }
+});
+
+test('fresh seeds, which nobody has seen, keep every invariant', async () => {
+  const first = Math.floor(Date.now() / 1_000);
+  const startedAt = Date.now();
+  const tally = emptyTally();
+  for (let seed = first; Date.now() - startedAt < freshMs; seed++) {
+    const run = await runSeed(seed);
+    addRun(tally, run);
+    expect(run.violation, failureText(run)).toBeNull();
+  }
+  process.stdout.write(`fresh seeds from ${first}: ${tallyText(tally, (Date.now() - startedAt) / 1_000)}\n`);
+  expect(tally.purchases).toBeGreaterThan(0);
+});
+
+test('one seed is one schedule: played twice, it takes the same steps', async () => {
+  const [a, b] = [await runSeed(7, { traceAll: true }), await runSeed(7, { traceAll: true })];
+  expect(a).toEqual(b);
+  expect(a.steps).toBeGreaterThan(100);
+});
