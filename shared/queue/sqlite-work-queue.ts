@@ -52,6 +52,7 @@ interface Statements {
   readonly next: StatementSync;
   readonly hide: StatementSync;
   readonly remove: StatementSync;
+  readonly release: StatementSync;
   readonly counts: StatementSync;
 }
 
@@ -82,6 +83,7 @@ export function openSqliteWorkQueue(options: SqliteWorkQueueOptions): WorkQueue 
         send: async (messages) => guarded(() => send(queue, messages, now())),
         receive: async (max) => guarded(() => receive(queue, max, now())),
         acknowledge: async (receipts) => guarded(() => acknowledge(queue, receipts, now())),
+        release: async (receipts) => guarded(() => release(queue, receipts, now())),
         depth: async () => guarded(() => depth(queue, now())),
         close: async () => {
           if (own && database.isOpen) database.close();
@@ -123,6 +125,9 @@ function prepared(database: DatabaseSync): { readonly statements: Statements } {
       hide: database.prepare('UPDATE messages SET visible_at = ?, receives = receives + 1 WHERE id = ?'),
       remove: database.prepare(
         'DELETE FROM messages WHERE id = ? AND receives = ? AND queue = ? AND visible_at > ?',
+      ),
+      release: database.prepare(
+        'UPDATE messages SET visible_at = :now WHERE id = :id AND receives = :receives AND queue = :queue AND visible_at > :now',
       ),
       counts: database.prepare(
         `SELECT COUNT(*) FILTER (WHERE visible_at <= :now) AS visible,
@@ -189,6 +194,18 @@ function acknowledge(queue: QueueState, receipts: readonly string[], nowMs: numb
       const match = receiptPattern.exec(receipt);
       if (match === null) continue;
       queue.statements.remove.run(Number(match[1]), Number(match[2]), queue.name, nowMs);
+    }
+    return { commit: true, value: undefined };
+  });
+}
+
+function release(queue: QueueState, receipts: readonly string[], nowMs: number): void {
+  inTransaction(queue.database, () => {
+    for (const receipt of receipts) {
+      const match = receiptPattern.exec(receipt);
+      if (match === null) continue;
+      const named = { id: Number(match[1]), receives: Number(match[2]) };
+      queue.statements.release.run({ ...named, queue: queue.name, now: nowMs });
     }
     return { commit: true, value: undefined };
   });

@@ -1,4 +1,5 @@
 import {
+  ChangeMessageVisibilityBatchCommand,
   DeleteMessageBatchCommand,
   GetQueueAttributesCommand,
   type Message,
@@ -45,6 +46,7 @@ export function sqsWorkQueue(options: SqsWorkQueueOptions): WorkQueue {
     send: (messages) => send(deps, messages),
     receive: (max) => receive(deps, max),
     acknowledge: (receipts) => acknowledge(deps, receipts),
+    release: (receipts) => release(deps, receipts),
     depth: () => depth(deps),
     close: async () => client.destroy(),
   };
@@ -155,6 +157,21 @@ async function acknowledge(deps: SqsDeps, receipts: readonly string[]): Promise<
     await throughBatches(deps, entries, async (Entries) => {
       const answer = await deps.client.send(
         new DeleteMessageBatchCommand({ QueueUrl: deps.queueUrl, Entries }),
+      );
+      return (answer.Failed ?? []).filter(({ SenderFault }) => SenderFault !== true);
+    });
+  }
+}
+
+/** Source: SQS API reference, ChangeMessageVisibility: a time-out of 0 makes the message visible at once. */
+async function release(deps: SqsDeps, receipts: readonly string[]): Promise<void> {
+  for (let from = 0; from < receipts.length; from += batchMax) {
+    const entries = receipts
+      .slice(from, from + batchMax)
+      .map((ReceiptHandle, index) => ({ Id: String(index), ReceiptHandle, VisibilityTimeout: 0 }));
+    await throughBatches(deps, entries, async (Entries) => {
+      const answer = await deps.client.send(
+        new ChangeMessageVisibilityBatchCommand({ QueueUrl: deps.queueUrl, Entries }),
       );
       return (answer.Failed ?? []).filter(({ SenderFault }) => SenderFault !== true);
     });

@@ -30,6 +30,8 @@ export interface WorkQueue {
   receive(max: number): Promise<readonly ReceivedMessage[]>;
   /** Removes handled messages; a receipt that has run out is ignored. */
   acknowledge(receipts: readonly string[]): Promise<void>;
+  /** Makes received messages visible again at once, for someone who only looked; a receipt that has run out is ignored. */
+  release(receipts: readonly string[]): Promise<void>;
   /** Approximate numbers of visible and hidden messages. */
   depth(): Promise<{ readonly visible: number; readonly inFlight: number }>;
   close(): Promise<void>;

@@ -179,6 +179,21 @@ function describeRedelivery(bench: () => QueueBench): void {
     expect(await queue.receive(1)).toHaveLength(1);
   });
 
+  it('shows released messages again at once, and not one whose receipt has run out', async () => {
+    const { queue, pass } = bench();
+    await queue.send([message('one'), message('two')]);
+    const received = await queue.receive(10);
+    await queue.release(receipts(received));
+    const again = await queue.receive(10);
+    expect(bodies(again).toSorted()).toEqual(['{"id":"one"}', '{"id":"two"}']);
+    expect(again.map(({ receiveCount }) => receiveCount)).toEqual([2, 2]);
+    await queue.acknowledge(receipts(again));
+    await queue.release(receipts(again));
+    await queue.release([]);
+    await pass(overVisibilityMs);
+    expect(await queue.receive(10)).toEqual([]);
+  });
+
   it('ignores a receipt that it never gave out', async () => {
     const { queue } = bench();
     await queue.send([message('one')]);
