@@ -1,0 +1,89 @@
+import { openEmbeddedEngines } from '../../infra/local/engines.ts';
+import { aimAtSimulator, checkStage, loadStageFile } from '../../infra/local/load-stage.ts';
+import { memorySecretSource } from '../../infra/local/local-secrets.ts';
+import { type LocalSystem, openLocalSystem, type Watch } from '../../infra/local/system.ts';
+import type { Clock } from '../../shared/platform/clock.ts';
+import { silentLog } from '../../shared/platform/log.ts';
+import { seededRandom } from '../../shared/platform/random.ts';
+import type { SecretSource } from '../../shared/platform/secret-source.ts';
+import type { Stage, StageSecrets } from '../../shared/policy/stage.ts';
+import type { Provider } from '../../shared/providers/provider.ts';
+import { providers as realProviders } from '../../shared/providers/registry.ts';
+import type { Table } from '../../shared/store/table.ts';
+import { simulatorDefaults } from '../provider-simulator/simulator.ts';
+
+/** The last part of the CSSS callback path. Invented, good on this machine only. */
+export const csssPathToken = '00000000000000000000000000000001';
+
+const secrets: Readonly<Record<string, StageSecrets>> = {
+  eiotclub: {
+    callback: [{ keyId: null, value: simulatorDefaults.eiotclub.callbackSecret }],
+    api: [{ keyId: null, value: simulatorDefaults.eiotclub.secret }],
+    pathToken: null,
+  },
+  'linksfield-csss': {
+    callback: [{ keyId: null, value: simulatorDefaults.csss.callbackSecret }],
+    api: [{ keyId: null, value: simulatorDefaults.csss.secret }],
+    pathToken: csssPathToken,
+  },
+  'linksfield-cube': {
+    callback: [
+      { keyId: simulatorDefaults.cube.notificationKeyId, value: simulatorDefaults.cube.notificationKey },
+    ],
+    api: [{ keyId: simulatorDefaults.cube.keyId, value: simulatorDefaults.cube.privateKeyPem }],
+    pathToken: null,
+  },
+};
+
+/** The secrets that fit a simulator which was given none of its own. */
+export const simulatorSecrets: SecretSource = memorySecretSource(secrets);
+
+/** The stage of `npm start`, aimed at a simulator. */
+export function stageAt(simulatorUrl: string): Stage {
+  return checkStage(aimAtSimulator(loadStageFile(null), simulatorUrl), realProviders);
+}
+
+export interface BenchWorld {
+  readonly stage: Stage;
+  readonly table: Table;
+  readonly system: LocalSystem;
+  close(): Promise<void>;
+}
+
+export interface BenchOptions {
+  readonly simulatorUrl: string;
+  readonly clock: Clock;
+  /** Puts something in front of the table or the providers: counters, faults. */
+  readonly wrapTable?: (table: Table) => Table;
+  readonly wrapProvider?: (provider: Provider) => Provider;
+  readonly watch?: Watch;
+}
+
+/** The whole system with its real functions, on the embedded engines in memory. */
+export function openBenchWorld(options: BenchOptions): BenchWorld {
+  const stage = stageAt(options.simulatorUrl);
+  const ids = stage.providers.map(({ id }) => id);
+  const engines = openEmbeddedEngines(':memory:', ids, options.clock);
+  const table = options.wrapTable?.(engines.table) ?? engines.table;
+  const system = openLocalSystem({
+    stage,
+    providers: realProviders.map((provider) => options.wrapProvider?.(provider) ?? provider),
+    table,
+    events: engines.events,
+    actions: engines.actions,
+    secrets: simulatorSecrets,
+    clock: options.clock,
+    random: seededRandom(1),
+    log: silentLog,
+    ...(options.watch === undefined ? {} : { watch: options.watch }),
+  });
+  return {
+    stage,
+    table,
+    system,
+    close: async () => {
+      await system.close();
+      await engines.close();
+    },
+  };
+}
