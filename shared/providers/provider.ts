@@ -2,6 +2,7 @@ import type { z } from 'zod';
 import type { ActionKind, Json, PurchaseOrder } from '../core/action.ts';
 import type { Money } from '../core/money.ts';
 import type { Finding, Outcome } from '../core/outcome.ts';
+import type { ProviderOrder } from '../core/provider-order.ts';
 import type { ProviderId, Subject } from '../core/subject.ts';
 import type { DurationMs, EpochMs } from '../core/time.ts';
 import type { EventFacts, WebhookEvent } from '../core/webhook-event.ts';
@@ -127,19 +128,6 @@ export type Confirmation =
       readonly message: string;
       readonly retryAfter: DurationMs | null;
     };
-
-/** One order as the provider's records show it, for reconciliation. */
-export interface ProviderOrder {
-  readonly orderId: string;
-  readonly reference: string | null;
-  readonly simId: string;
-  readonly packageCode: string | null;
-  /** The provider's own state code, verbatim. */
-  readonly stateCode: string;
-  readonly createdAtText: string | null;
-  readonly price: Money | null;
-  readonly refunded: boolean;
-}
 
 export type OrderPage =
   | { readonly kind: 'page'; readonly orders: readonly ProviderOrder[]; readonly nextCursor: string | null }

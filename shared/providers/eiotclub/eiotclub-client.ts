@@ -29,7 +29,7 @@ export function createClient(deps: ClientDeps<EiotclubSettings>): OpenClient {
     prepare: (order) => prepare(api, order, deps),
     findPurchase: (query) => findPurchase(api, query, deps.settings),
     confirm: (event) => confirm(api, event, deps),
-    listOrders: (subject, cursor) => listOrders(api, subject, cursor),
+    listOrders: (subject, cursor) => listOrders(api, { subject, cursor }, deps.settings),
     probe: async () => {
       const result = await api.agentBalance();
       return result.kind === 'ok'
@@ -245,7 +245,11 @@ async function confirm(
 }
 
 /** Oldest first, so that new orders appear behind the cursor's page. The cursor is `<page>.<rows so far>`. */
-async function listOrders(api: EiotclubApi, subject: Subject, cursor: string | null): Promise<OrderPage> {
+async function listOrders(
+  api: EiotclubApi,
+  { subject, cursor }: { readonly subject: Subject; readonly cursor: string | null },
+  { zoneOffsetMinutes }: EiotclubSettings,
+): Promise<OrderPage> {
   if (subject.provider !== 'eiotclub' || subject.idKind !== 'iccid') {
     return cannotTell('only cards with an ICCID have package orders');
   }
@@ -255,7 +259,7 @@ async function listOrders(api: EiotclubApi, subject: Subject, cursor: string | n
   const page = Number(match[1]);
   const result = await api.packageOrderRecord({ iccid: subject.simId, page, pageSize: recordPageSize });
   if (result.kind === 'failed') return unavailable(result.answer);
-  const orders = result.value.flatMap((row) => providerOrderOf(row, subject) ?? []);
+  const orders = result.value.flatMap((row) => providerOrderOf(row, subject, zoneOffsetMinutes) ?? []);
   if (orders.length !== result.value.length) return cannotRead('a record has no order id');
   const soFar = Number(match[2]) + orders.length;
   const more = orders.length > 0 && (result.total === null || soFar < result.total);

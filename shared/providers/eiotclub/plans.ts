@@ -19,6 +19,11 @@ export const settingsSchema = z.strictObject({
    * The SDK makes `state` mandatory, the page does not show it. Source: section 4.1 (D, S).
    */
   detailsStates: z.array(z.int().min(0).max(9)).max(3).default([0, 1, 2]),
+  /**
+   * Minutes that the provider's dates are ahead of UTC (480 for Beijing); null while nobody has told. Source: section
+   * 4.2 names no zone (U).
+   */
+  zoneOffsetMinutes: z.int().min(-720).max(840).nullable().default(null),
 });
 export type EiotclubSettings = z.infer<typeof settingsSchema>;
 

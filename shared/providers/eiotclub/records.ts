@@ -1,10 +1,9 @@
 import type { PurchaseOrder } from '../../core/action.ts';
 import type { Finding } from '../../core/outcome.ts';
+import type { OrderPhase, ProviderOrder } from '../../core/provider-order.ts';
 import { type Subject, subjectOf } from '../../core/subject.ts';
-import type { EpochMs } from '../../core/time.ts';
-import { days, hours } from '../../core/time.ts';
-import type { EventFacts, UsageAlert } from '../../core/webhook-event.ts';
-import type { ProviderOrder } from '../provider.ts';
+import { days, type EpochMs, epochMs, hours } from '../../core/time.ts';
+import type { EventFacts, OrderReference, UsageAlert } from '../../core/webhook-event.ts';
 import { moneyOf, type OrderRecord } from './wire.ts';
 
 /**
@@ -38,19 +37,60 @@ function isOfOtherSim(row: OrderRecord, subject: Subject): boolean {
   return row.iccid !== null && subjectOf(subject.provider, 'iccid', row.iccid)?.key !== subject.key;
 }
 
-/** One row for reconciliation; null when it has no order id, and so can't be matched to anything. */
-export function providerOrderOf(row: OrderRecord, subject: Subject): ProviderOrder | null {
+/**
+ * One row for reconciliation; null when it has no order id, and so can't be matched to anything. Dates count only
+ * with a zone that the stage names.
+ */
+export function providerOrderOf(
+  row: OrderRecord,
+  subject: Subject,
+  zoneOffsetMinutes: number | null,
+): ProviderOrder | null {
   if (row.orderId === null) return null;
+  const { orderId, outTradeNo: reference, packageCode } = row;
+  const phase = phases.get(row.state ?? '') ?? 'unknown';
+  const order = { orderId, reference, packageCode };
   return {
-    orderId: row.orderId,
-    reference: row.outTradeNo,
+    ...order,
     simId: row.iccid ?? subject.simId,
-    packageCode: row.packageCode,
     stateCode: row.state ?? '',
+    phase,
     createdAtText: row.createDate,
+    createdAt: placeDate(row.createDate, zoneOffsetMinutes),
+    endsAtText: row.endDate,
+    endsAt: phase === 'waiting' ? null : placeDate(row.endDate, zoneOffsetMinutes),
     price: moneyOf(row.price, row.currency),
     refunded: row.isRefund === '1',
+    told: toldBy(phase, order),
   };
+}
+
+/** Source: protocols/eiotclub.md, section 4.2 (state). */
+const phases: ReadonlyMap<string, OrderPhase> = new Map([
+  ['0', 'waiting'],
+  ['1', 'active'],
+  ['2', 'ended'],
+]);
+
+/** `PkgEffective` and `PkgQuantityList`. Source: protocols/eiotclub.md, section 3.1. */
+function toldBy(phase: OrderPhase, order: OrderReference): EventFacts | null {
+  if (phase === 'active') return { kind: 'package-effective', order };
+  return phase === 'ended' ? { kind: 'package-stopped', order } : null;
+}
+
+/** A date without a zone, read with the zone given; null without one or for a text of another form. */
+function placeDate(text: string | null, zoneOffsetMinutes: number | null): EpochMs | null {
+  const local = readDate(text);
+  if (local === null || zoneOffsetMinutes === null) return null;
+  const moment = local - zoneOffsetMinutes * 60_000;
+  return moment < 0 ? null : epochMs(moment);
+}
+
+/** A date's figures as if they were UTC; null for a text of another form. */
+function readDate(text: string | null): number | null {
+  const match = /^(\d{4}-\d{2}-\d{2})[ T](\d{2}:\d{2}:\d{2})$/.exec(text ?? '');
+  const moment = match === null ? Number.NaN : Date.parse(`${match[1]}T${match[2]}Z`);
+  return Number.isNaN(moment) ? null : moment;
 }
 
 /** Whether the records bear out a claim, contradict it, or can't tell. */
@@ -170,9 +210,8 @@ function remainingBytes(row: OrderRecord): number | null {
 
 /** The end date has no zone: only what holds from UTC-12 to UTC+14 counts. */
 function judgeEnd(endDate: string | null, now: EpochMs): Judgement {
-  const match = /^(\d{4}-\d{2}-\d{2})[ T](\d{2}:\d{2}:\d{2})$/.exec(endDate ?? '');
-  const end = match === null ? Number.NaN : Date.parse(`${match[1]}T${match[2]}Z`);
-  if (Number.isNaN(end)) return 'cannot-tell';
+  const end = readDate(endDate);
+  if (end === null) return 'cannot-tell';
   if (end + hours(12) - now < soon) return 'confirmed';
   return end - hours(14) - now > soon ? 'denied' : 'cannot-tell';
 }

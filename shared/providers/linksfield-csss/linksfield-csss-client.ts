@@ -16,7 +16,7 @@ import {
   csssRenewPlanSchema,
 } from './plans.ts';
 import { orderPagesMax } from './profile.ts';
-import { areAllOf, baselineOf, confirmByRecords, findInRecords } from './records.ts';
+import { areAllOf, baselineOf, confirmByRecords, findInRecords, providerOrderOf } from './records.ts';
 import type { OrderFields, OrderRow } from './wire.ts';
 
 interface Context {
@@ -255,18 +255,11 @@ async function listOrders(context: Context, subject: Subject, cursor: string | n
   if (pageNo === null) return unavailable('bad-cursor', 'the cursor must be a page number of at least 1');
   const answer = await queryPage(context, subject, pageNo);
   if (answer.kind !== 'page') return answer;
+  const { deps } = context;
+  const { zoneOffsetMinutes } = deps.settings;
   return {
     kind: 'page',
-    orders: answer.rows.map((row) => ({
-      orderId: row.orderCode,
-      reference: null,
-      simId: row.deviceId ?? row.device_id ?? subject.simId,
-      packageCode: row.packageCode,
-      stateCode: row.orderStatus ?? '',
-      createdAtText: row.orderDate,
-      price: null,
-      refunded: false,
-    })),
+    orders: answer.rows.map((row) => providerOrderOf(row, subject, { zoneOffsetMinutes, now: deps.now() })),
     nextCursor: pageNo < answer.totalPages ? String(pageNo + 1) : null,
   };
 }

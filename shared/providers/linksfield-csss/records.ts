@@ -1,9 +1,10 @@
 import { z } from 'zod';
 import type { Json } from '../../core/action.ts';
 import type { Finding } from '../../core/outcome.ts';
+import type { OrderPhase, ProviderOrder } from '../../core/provider-order.ts';
 import { type Subject, subjectOf } from '../../core/subject.ts';
-import type { EpochMs } from '../../core/time.ts';
-import type { EventFacts, PlanWarning } from '../../core/webhook-event.ts';
+import { type EpochMs, epochMs } from '../../core/time.ts';
+import type { EventFacts, OrderReference, PlanWarning } from '../../core/webhook-event.ts';
 import type { Confirmation, PurchaseQuery } from '../provider.ts';
 import { csssId } from './callback-wire.ts';
 import { csssProfile, unknownZoneMargin } from './profile.ts';
@@ -249,6 +250,56 @@ function confirmReminder(
     default:
       return cannotTell('not-confirmable', `the order records say nothing about the warning ${warning}`);
   }
+}
+
+/**
+ * One row for reconciliation. CSSS shows no price and no refund. Its local times count only with a zone that the
+ * stage names, except that an end which lies in the past in every zone is past.
+ */
+export function providerOrderOf(
+  row: OrderRow,
+  subject: Subject,
+  context: LocalTimes & { readonly now: EpochMs },
+): ProviderOrder {
+  const { orderCode: orderId, packageCode } = row;
+  const phase = phaseOf(row, context);
+  return {
+    orderId,
+    reference: null,
+    simId: row.deviceId ?? row.device_id ?? subject.simId,
+    packageCode,
+    stateCode: row.orderStatus ?? '',
+    phase,
+    createdAtText: row.orderDate,
+    createdAt: momentOf(row.orderDate, context),
+    endsAtText: row.expireDate,
+    endsAt: momentOf(row.expireDate, context),
+    price: null,
+    refunded: false,
+    told: toldBy(phase, { orderId, reference: null, packageCode }),
+  };
+}
+
+/** What other states mean is not known, but an end that is past for certain is an end. Source: section 3.4 (I). */
+function phaseOf(row: OrderRow, context: LocalTimes & { readonly now: EpochMs }): OrderPhase {
+  const local = readLocalTime(row.expireDate);
+  const { at, margin } = place(local ?? 0, context);
+  if (local !== null && at + margin + csssProfile.clockSkew < context.now) return 'ended';
+  if (row.orderStatus === notYetEnabled) return 'waiting';
+  return row.orderStatus === inUse ? 'active' : 'unknown';
+}
+
+/** Codes 1005 and 1008. Source: protocols/linksfield.md, section 4 (order status change). */
+function toldBy(phase: OrderPhase, order: OrderReference): EventFacts | null {
+  if (phase === 'active') return { kind: 'order-status', status: 'started', order };
+  return phase === 'ended' ? { kind: 'order-status', status: 'expired', order } : null;
+}
+
+function momentOf(text: string | null, times: LocalTimes): EpochMs | null {
+  const local = readLocalTime(text);
+  if (local === null || times.zoneOffsetMinutes === null) return null;
+  const { at } = place(local, times);
+  return at < 0 ? null : epochMs(at);
 }
 
 /** An end within the zone's margin counts as past: the callback comes at that very moment. */

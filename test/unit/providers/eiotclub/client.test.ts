@@ -782,6 +782,7 @@ describe('settings and plans', () => {
       sendRenewFlag: true,
       quote: 'ask',
       detailsStates: [0, 1, 2],
+      zoneOffsetMinutes: null,
     });
   });
 
