@@ -38,6 +38,8 @@ export interface CallbackSettings {
   readonly resignEachTry: boolean;
   /** False: purchases send nothing by themselves, only `emit` does. */
   readonly automatic: boolean;
+  /** Messages sent before this run; their ids go on from here, so that a restart repeats none. */
+  readonly sentBefore: number;
 }
 
 export interface CallbackKeys {
@@ -118,7 +120,7 @@ export function createCallbacks(deps: CallbackDeps): Callbacks {
     inFlight: new Set(),
     held: [],
     stopped: false,
-    sequence: 0,
+    sequence: deps.settings.sentBefore,
   };
   const setUrl = (provider: ProviderName, url: string | null) =>
     void (url === null ? state.urls.delete(provider) : state.urls.set(provider, url));

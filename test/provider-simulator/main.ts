@@ -13,9 +13,13 @@ interface Command {
 
 const optionsFile = process.argv[2];
 const options: SimulatorOptions = optionsFile ? JSON.parse(readFileSync(optionsFile, 'utf8')) : {};
-const simulator = await createSimulator(options);
-// Order numbers go on from second to second over restarts, as a provider's would, so that none comes twice.
-simulator.books.sequence = Math.floor(Date.now() / 1_000) - 1_700_000_000;
+// Numbers of orders and callbacks go on over restarts, as a provider's would, so that none comes twice.
+const numbersBefore = Math.floor(Date.now() / 1_000) - 1_700_000_000;
+const simulator = await createSimulator({
+  ...options,
+  callbacks: { sentBefore: numbersBefore, ...options.callbacks },
+});
+simulator.books.sequence = numbersBefore;
 const url = await simulator.listen(Number(process.argv[3] ?? 0));
 
 const calls: Readonly<Record<string, (...args: never[]) => unknown>> = {

@@ -315,6 +315,7 @@ function callbackDeps(options: SimulatorOptions, clock: SimulatorClock) {
       reorderBy: 1,
       resignEachTry: false,
       automatic: true,
+      sentBefore: 0,
       ...options.callbacks,
     },
     keys: {
