@@ -2,7 +2,13 @@ import { after, type DurationMs, type EpochMs, milliseconds, minutes } from '../
 import type { Log } from '../../shared/platform/log.ts';
 import { toMessage } from '../../shared/queue/work-item.ts';
 import type { WorkQueue } from '../../shared/queue/work-queue.ts';
-import { type DueWork, findDueActions, findDueEvents, putOffSweep } from '../../shared/store/due-work.ts';
+import {
+  type DueWork,
+  findDueActions,
+  findDueEvents,
+  type OnUnreadable,
+  putOffSweep,
+} from '../../shared/store/due-work.ts';
 import type { Table } from '../../shared/store/table.ts';
 
 /** Events queued again in one run: more than a burst leaves behind in a minute, few enough for one invocation. */
@@ -35,12 +41,17 @@ export interface SweepResult {
  * died. Every unfinished thing stands in the due index, so no message is ever the only trace of it.
  */
 export async function sweep(now: EpochMs, deps: SweepDeps): Promise<SweepResult> {
-  const events = await findDueEvents(deps.table, now, eventsMax);
+  const onUnreadable: OnUnreadable = (error, { pk, sk }) =>
+    deps.log('error', 'due row not readable, its work stands still', {
+      key: `${pk} ${sk}`,
+      error: error.message,
+    });
+  const events = await findDueEvents(deps.table, now, eventsMax, onUnreadable);
   await queueAgain(events, deps.events, now, deps);
   let actions = 0;
   let oldest = oldestOf(events, now);
   for (const [provider, queue] of deps.actions) {
-    const due = await findDueActions(deps.table, provider, now, actionsMax);
+    const due = await findDueActions(deps.table, provider, now, actionsMax, onUnreadable);
     await queueAgain(due, queue, now, deps);
     actions += due.length;
     oldest = Math.max(oldest, oldestOf(due, now));

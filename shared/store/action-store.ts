@@ -59,10 +59,12 @@ export async function writeTransition(table: Table, write: TransitionWrite): Pro
   if (transition.sim !== write.sim.value)
     changes.push(simChange({ value: transition.sim, version: write.sim.version }));
   const caps = transition.cap === null ? [] : capChanges(transition.cap, write.caps);
-  changes.push(...caps, ...tieChanges(write.row.value.action, transition.action));
+  const ties = tieChanges(write.row.value.action, transition.action);
+  changes.push(...caps, ...ties);
   const written = await table.write(changes);
   if (written.ok) return { kind: 'written' };
-  if (written.failed.every(({ index }) => changes[index]?.kind === 'insert')) return { kind: 'order-taken' };
+  if (written.failed.every(({ index }) => index >= changes.length - ties.length))
+    return { kind: 'order-taken' };
   const cap = written.failed.find(({ index }) => changes[index]?.kind === 'add');
   const onlyCaps = written.failed.every(({ index }) => changes[index]?.kind === 'add');
   if (!cap || !onlyCaps || transition.cap === null || write.caps === null) return { kind: 'conflict' };

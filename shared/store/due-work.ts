@@ -1,8 +1,9 @@
 import type { ProviderId } from '../core/subject.ts';
 import type { EpochMs } from '../core/time.ts';
+import { StoreError } from './errors.ts';
 import { actionItem, dueActions, dueEvents, eventItem, shards } from './item-layout.ts';
 import { readRow } from './rows.ts';
-import type { Item, Table } from './table.ts';
+import type { Item, Key, Table } from './table.ts';
 
 /** One unfinished thing that the sweep found. */
 export interface DueWork {
@@ -16,10 +17,18 @@ export interface DueWork {
   readonly item: Item;
 }
 
+/** Hears of a row that is due and can't be read; the other work must not wait for it. */
+export type OnUnreadable = (error: StoreError, key: Key) => void;
+
 /** Events whose time has come: the oldest `limit` over all shards, roughly in order. May lag behind writes. */
-export async function findDueEvents(table: Table, now: EpochMs, limit: number): Promise<readonly DueWork[]> {
+export async function findDueEvents(
+  table: Table,
+  now: EpochMs,
+  limit: number,
+  onUnreadable: OnUnreadable,
+): Promise<readonly DueWork[]> {
   const items = await findDue(table, shards.map(dueEvents), now, limit);
-  return items.map((item) => {
+  return readEach(items, onUnreadable, (item) => {
     const { event, sweeps } = readRow('event', item);
     const group = event.subject?.key ?? event.eventId;
     return {
@@ -40,13 +49,30 @@ export async function findDueActions(
   provider: ProviderId,
   now: EpochMs,
   limit: number,
+  onUnreadable: OnUnreadable,
 ): Promise<readonly DueWork[]> {
   const partitions = shards.map((shard) => dueActions(provider, shard));
   const items = await findDue(table, partitions, now, limit);
-  return items.map((item) => {
+  return readEach(items, onUnreadable, (item) => {
     const { action, sweeps } = readRow('action', item);
     const { actionId: id, correlationId, subject } = action;
     return { kind: 'action', id, correlationId, group: subject.key, dueAt: dueOf(item), sweeps, item };
+  });
+}
+
+function readEach(
+  items: readonly Item[],
+  onUnreadable: OnUnreadable,
+  read: (item: Item) => DueWork,
+): readonly DueWork[] {
+  return items.flatMap((item) => {
+    try {
+      return [read(item)];
+    } catch (error) {
+      if (!(error instanceof StoreError) || error.code !== 'corrupt-item') throw error;
+      onUnreadable(error, { pk: item.pk, sk: item.sk });
+      return [];
+    }
   });
 }
 

@@ -5,6 +5,7 @@ import { emptySimState } from '../core/sim-state.ts';
 import { after, type EpochMs, minutes } from '../core/time.ts';
 import type { WebhookEvent } from '../core/webhook-event.ts';
 import { orderOf } from '../core/webhook-event.ts';
+import { keysMax } from './change-rules.ts';
 import {
   actionItem,
   actionKey,
@@ -118,9 +119,15 @@ export async function existingActions(
   table: Table,
   actionIds: readonly string[],
 ): Promise<ReadonlySet<string>> {
-  if (actionIds.length === 0) return new Set();
-  const items = await table.getMany(actionIds.map(actionKey));
-  return new Set(actionIds.filter((_, i) => items[i] !== null));
+  const found = new Set<string>();
+  for (let i = 0; i < actionIds.length; i += keysMax) {
+    const chunk = actionIds.slice(i, i + keysMax);
+    const items = await table.getMany(chunk.map(actionKey));
+    for (const item of items) {
+      if (item !== null) found.add(readRow('action', item).action.actionId);
+    }
+  }
+  return found;
 }
 
 export interface DecisionWrite {
