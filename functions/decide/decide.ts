@@ -1,7 +1,16 @@
 import { actionIdFor, type Decided, type DecideInput, decide } from '../../shared/core/decide.ts';
 import { bookRefund, inState } from '../../shared/core/lifecycle.ts';
 import type { Policy } from '../../shared/core/policy.ts';
-import { after, type DurationMs, type EpochMs, elapsed, minutes, seconds } from '../../shared/core/time.ts';
+import {
+  after,
+  type DurationMs,
+  type EpochMs,
+  elapsed,
+  hours,
+  milliseconds,
+  minutes,
+  seconds,
+} from '../../shared/core/time.ts';
 import { isEffectOfPurchase, type WebhookEvent } from '../../shared/core/webhook-event.ts';
 import { sha256Hex } from '../../shared/platform/digest.ts';
 import type { Log } from '../../shared/platform/log.ts';
@@ -60,45 +69,67 @@ export async function decideEvent(
     const row = await loadEvent(deps.table, eventId);
     if (row === null) return { kind: 'unknown-event' };
     if (row.value.state === 'decided' && !options.replay) return { kind: 'already-decided' };
-    const until = await echoInFlight(row, now, deps);
+    const ownActionId = await findOwnAction(deps.table, row.value.event);
+    const until = await echoInFlight(row, ownActionId, now, deps);
     if (until !== null) return { kind: 'deferred', until };
-    const decided = await judge(row, now, deps, options);
+    // Before the decision is written: after it nobody looks at the event again, and a refund would be lost with a
+    // worker that dies in between. Booking the same refund twice does nothing.
+    await tellOwnAction(row.value.event, ownActionId, now, deps);
+    const decided = await judge({ row, ownActionId }, now, deps, options);
     if (decided === null) continue;
     await queueActions(decided, deps);
-    await tellOwnAction(row.value.event, decided, now, deps);
     deps.notice?.(row.value.event, decided);
     return { kind: 'decided', decided };
   }
   throw new Error(`${eventId} changed ${racesMax} times while it was decided; it is tried again`);
 }
 
-/** How long an event waits for the answer of a purchase that it may be the echo of, and how often it looks. */
+/** How long an event waits for the answer of a purchase that it may be the echo of, and how often it looks at first. */
 const echoWait = minutes(15);
 const echoPause = seconds(5);
+
+/** A refund waits until the purchase that it belongs to is settled: longer than an unknown outcome is verified. */
+const refundWait = hours(26);
 
 /**
  * A provider's notice of an order often comes before its own answer to the call. While a paid call for the SIM is
  * under way and the notice's order is nobody's yet, its judgement waits; an outcome that is unknown is looked up now.
+ * A refund of an order that is ours waits as well, since it can be booked only against a charge.
  */
 async function echoInFlight(
   row: Versioned<EventRow>,
+  ownActionId: string | null,
   now: EpochMs,
   deps: DecideDeps,
 ): Promise<EpochMs | null> {
   const { event } = row.value;
-  if (event.subject === null || row.value.state === 'decided' || !isEffectOfPurchase(event.facts))
-    return null;
-  if (elapsed(event.receivedAt, now) > echoWait) return null;
-  const sim = await loadSim(deps.table, event.subject.key);
-  if (sim.value.openActionId === null || (await findOwnAction(deps.table, event)) !== null) return null;
-  const open = await loadAction(deps.table, sim.value.openActionId);
+  if (row.value.state === 'decided' || !isEffectOfPurchase(event.facts)) return null;
+  const isOwnRefund = ownActionId !== null && event.facts.kind === 'refund';
+  const waited = elapsed(event.receivedAt, now);
+  if (waited > (isOwnRefund ? refundWait : echoWait)) return null;
+  const openId = isOwnRefund ? ownActionId : await openActionOf(event, ownActionId, deps);
+  const open = openId === null ? null : await loadAction(deps.table, openId);
   const name = open?.value.action.state.name;
   if (open === null || (name !== 'running' && name !== 'unknown' && name !== 'verifying')) return null;
-  const until = after(now, echoPause);
+  const pause = milliseconds(Math.max(echoPause, waited / 10));
+  const until = after(now, pause);
   if ((await deferEvent(deps.table, row, until)) === 'conflict') return null;
   if (event.proof.kind !== 'unsigned') await helpAction(open.value.action.actionId, event, now, deps);
-  await queueEventHint(event, echoPause, deps);
+  if (pause <= hintDelayMax) await queueEventHint(event, pause, deps);
   return until;
+}
+
+/** A message can be delayed by so much; later work is found by the sweep. */
+const hintDelayMax = minutes(15);
+
+/** The open action of the event's SIM whose echo it may be; none when the order is known to be ours already. */
+async function openActionOf(
+  event: WebhookEvent,
+  ownActionId: string | null,
+  deps: DecideDeps,
+): Promise<string | null> {
+  if (event.subject === null || ownActionId !== null) return null;
+  return (await loadSim(deps.table, event.subject.key)).value.openActionId;
 }
 
 async function queueEventHint(event: WebhookEvent, delay: DurationMs, deps: DecideDeps): Promise<void> {
@@ -110,7 +141,7 @@ async function queueEventHint(event: WebhookEvent, delay: DurationMs, deps: Deci
 
 /** Null when another writer was first. */
 async function judge(
-  row: Versioned<EventRow>,
+  { row, ownActionId }: { readonly row: Versioned<EventRow>; readonly ownActionId: string | null },
   now: EpochMs,
   deps: DecideDeps,
   options: DecideOptions,
@@ -123,7 +154,7 @@ async function judge(
     ...base,
     policy: deps.policy,
     sim: sim?.value ?? null,
-    ownActionId: await findOwnAction(deps.table, event),
+    ownActionId,
     now,
     existingActionIds: options.replay ? await existingActions(deps.table, ids) : new Set(),
   };
@@ -175,11 +206,10 @@ async function queueActions(decided: Decided, deps: DecideDeps): Promise<void> {
  */
 async function tellOwnAction(
   event: WebhookEvent,
-  decided: Decided,
+  actionId: string | null,
   now: EpochMs,
   deps: DecideDeps,
 ): Promise<void> {
-  const actionId = decided.decision.ownActionId;
   if (actionId === null || event.proof.kind === 'unsigned') return;
   await helpAction(actionId, event, now, deps);
 }
@@ -200,6 +230,9 @@ async function helpAction(
       return;
     }
   }
+  throw new Error(
+    `${actionId} changed ${racesMax} times while ${event.eventId} was told to it; it is tried again`,
+  );
 }
 
 function helped(
