@@ -3,8 +3,14 @@ import { z } from 'zod';
 import { actionKinds } from '../core/action.ts';
 import type { PeriodCaps, Policy, ProviderPolicy, Rule } from '../core/policy.ts';
 import type { AccountLimits } from '../core/rate-limit.ts';
-import { type DurationMs, days, hours, minutes } from '../core/time.ts';
-import { eventKinds, orderStatuses, planWarnings, usageAlerts } from '../core/webhook-event.ts';
+import { type DurationMs, days, hours, minutes, seconds } from '../core/time.ts';
+import {
+  type EventKind,
+  eventKinds,
+  orderStatuses,
+  planWarnings,
+  usageAlerts,
+} from '../core/webhook-event.ts';
 import type { Acknowledgement, Provider, ProviderProfile } from '../providers/provider.ts';
 import { durationSchema, moneySchema } from './notation.ts';
 
@@ -48,6 +54,12 @@ export interface Stage {
   readonly providers: readonly StageProvider[];
   readonly secrets: Readonly<Record<string, StageSecrets>>;
 }
+
+/** Longest paid call: infra/topology.ts fits functions and leases to it. A longer one would never be started. */
+export const callTimeoutMax = seconds(20);
+
+/** A SIM remembers so many claims (shared/core/lifecycle.ts), so a breaker above it would never open. */
+export const simPurchasesMax = 20;
 
 const ruleIdSchema = z
   .string()
@@ -102,13 +114,15 @@ const providerSchema = z.strictObject({
       connectionsMax: z.number().int().min(1).max(1000).optional(),
       requestsPerDay: z.number().int().min(1).optional(),
       lateCommit: durationSchema.optional(),
-      callTimeout: durationSchema.optional(),
+      callTimeout: durationSchema
+        .refine((span) => span <= callTimeoutMax, `a call may take ${callTimeoutMax / 1_000}s at most`)
+        .optional(),
     })
     .prefault({}),
   caps: z.strictObject({ sim: capsSchema, provider: capsSchema }).prefault({}),
   breakers: z
     .strictObject({
-      simPurchases: z.number().int().min(1).default(3),
+      simPurchases: z.number().int().min(1).max(simPurchasesMax).default(3),
       simWindow: durationSchema.default(days(1)),
       purchasesPerHour: z.number().int().min(1).default(1_000),
       refusalsInARow: z.number().int().min(1).default(5),
@@ -198,7 +212,10 @@ export function readStage(input: unknown, source: StageSource, providers: readon
   if (!parsed.success) {
     return {
       ok: false,
-      problems: parsed.error.issues.map((issue) => problem(source, issue.path, issue.message, input)),
+      problems: parsed.error.issues.map((issue) => {
+        const unknownKey = issue.code === 'unrecognized_keys' ? issue.keys.slice(0, 1) : [];
+        return problem(source, issue.path, issue.message, input, unknownKey);
+      }),
     };
   }
   const problems: string[] = [];
@@ -243,6 +260,13 @@ function checkProvider(
     for (const issue of settings.error.issues)
       report(['providers', id, 'settings', ...issue.path], issue.message);
     return null;
+  }
+  for (const scope of ['sim', 'provider'] as const) {
+    for (const period of ['day', 'month'] as const) {
+      const cap = entry.caps[scope][period];
+      if (cap && cap.currency !== entry.currency)
+        report(['providers', id, 'caps', scope, period], otherCurrency(cap.currency, id, entry.currency));
+    }
   }
   const { limits } = entry;
   const connectionsMax = limits.connectionsMax ?? known.profile.connectionsMax;
@@ -324,12 +348,13 @@ function checkRule(
     ['caps.month', rule.caps.month],
   ] as const) {
     if (amount && amount.currency !== entry.currency) {
-      report(
-        at(...name.split('.')),
-        `${amount.currency} is not the currency of ${rule.provider}, which is ${entry.currency}`,
-      );
+      report(at(...name.split('.')), otherCurrency(amount.currency, rule.provider, entry.currency));
       return null;
     }
+  }
+  for (const [list, kind] of listKinds) {
+    if (rule.when[list] !== null && rule.when.kind !== kind)
+      report(at('when', list), `only a ${kind} has ${list}, so "${rule.when.kind}" would match without them`);
   }
   return {
     ruleId: rule.id,
@@ -343,6 +368,17 @@ function checkRule(
     approval: rule.approval,
     caps: periodCaps(rule.caps),
   };
+}
+
+/** Lists of a condition that only one kind of event can be held against. */
+const listKinds: readonly (readonly ['alerts' | 'statuses' | 'warnings', EventKind])[] = [
+  ['alerts', 'usage-alert'],
+  ['statuses', 'order-status'],
+  ['warnings', 'plan-reminder'],
+];
+
+function otherCurrency(given: string, provider: string, currency: string): string {
+  return `${given} is not the currency of ${provider}, which is ${currency}`;
 }
 
 function assemble(parsed: ParsedStage, providers: readonly StageProvider[], rules: readonly Rule[]): Stage {
@@ -376,23 +412,31 @@ function periodCaps(caps: ParsedRule['caps']): PeriodCaps {
   return { dayMinor: caps.day?.amountMinor ?? null, monthMinor: caps.month?.amountMinor ?? null };
 }
 
-/** `stages/local.ts:12: rules[0] "renew-low-data" cooldown: …, but it is "12 hours"`. */
-function problem(source: StageSource, path: readonly PropertyKey[], message: string, input: unknown): string {
+/** `stages/local.ts:12: rule "renew-low-data" cooldown: …, but it is "12 hours"`. */
+function problem(
+  source: StageSource,
+  path: readonly PropertyKey[],
+  message: string,
+  input: unknown,
+  unknownKey: readonly PropertyKey[] = [],
+): string {
   const ruleIndex = path[0] === 'rules' && typeof path[1] === 'number' ? path[1] : null;
-  const ruleId = ruleIndex === null ? undefined : valueAt(input, ['rules', ruleIndex, 'id']);
-  const line =
-    source.text === null ? null : lineOf(source.text, path, typeof ruleId === 'string' ? ruleId : null);
+  const ruleId = ruleIndex === null ? null : ruleIdAt(input, ruleIndex);
+  const line = source.text === null ? null : lineOf(source.text, [...path, ...unknownKey], input);
   const place = line === null ? source.fileName : `${source.fileName}:${line}`;
   const rule =
-    ruleIndex === null
-      ? ''
-      : ` rule ${typeof ruleId === 'string' ? `"${ruleId}"` : `number ${ruleIndex + 1}`}`;
+    ruleIndex === null ? '' : ` rule ${ruleId === null ? `number ${ruleIndex + 1}` : `"${ruleId}"`}`;
   const field = (ruleIndex === null ? path : path.slice(2)).map(String).join('.');
   const secret = path.includes('secrets');
   const seen = valueAt(input, path);
   const value =
     secret || seen === undefined || typeof seen === 'object' ? '' : `, but it is ${JSON.stringify(seen)}`;
   return `${place}:${rule}${field === '' ? '' : ` ${field}`}: ${message}${value}`;
+}
+
+function ruleIdAt(input: unknown, index: number): string | null {
+  const id = valueAt(input, ['rules', index, 'id']);
+  return typeof id === 'string' ? id : null;
 }
 
 function valueAt(input: unknown, path: readonly PropertyKey[]): unknown {
@@ -404,20 +448,40 @@ function valueAt(input: unknown, path: readonly PropertyKey[]): unknown {
   return value;
 }
 
-/** The line of a rule's id, or of the last key of the path that stands in the text; null when none does. */
-function lineOf(text: string, path: readonly PropertyKey[], ruleId: string | null): number | null {
-  const quoted = (part: string): string => part.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
-  let from = 0;
-  if (ruleId !== null) {
-    const at = text.search(new RegExp(`["']?\\bid["']?\\s*:\\s*["']${quoted(ruleId)}["']`));
-    if (at >= 0) from = at;
-  }
-  for (const key of path.filter((k): k is string => typeof k === 'string')) {
-    if (ruleId !== null && key === 'rules') continue;
-    const at = text.slice(from).search(new RegExp(`["']?(?<![\\w-])${quoted(key)}["']?\\s*:`));
+/**
+ * The line of the last key of the path that stands in the text, within the rule that the path names; null when none
+ * does. A field that is missing has no line, so the line is that of what it is missing in.
+ */
+function lineOf(text: string, path: readonly PropertyKey[], input: unknown): number | null {
+  const rule = path[0] === 'rules' && typeof path[1] === 'number' ? extentOfRule(text, input, path[1]) : null;
+  const { start, end } = rule ?? { start: 0, end: text.length };
+  const given = valueAt(input, path) === undefined ? path.slice(0, -1) : path;
+  let from = start;
+  for (const key of rule === null ? given : given.slice(2)) {
+    if (typeof key !== 'string') continue;
+    const at = text.slice(from, end).search(new RegExp(`["']?(?<![\\w-])${quoted(key)}["']?\\s*:`));
     if (at >= 0) from += at;
   }
   return from === 0 ? null : text.slice(0, from).split('\n').length;
+}
+
+const quoted = (part: string): string => part.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
+
+/** From a rule's id to the next rule's; null for a rule without a readable id. The id is a rule's first field. */
+function extentOfRule(text: string, input: unknown, index: number): { start: number; end: number } | null {
+  const start = placeOfId(text, input, index);
+  if (start === null) return null;
+  return { start, end: placeOfId(text, input, index + 1) ?? text.length };
+}
+
+function placeOfId(text: string, input: unknown, index: number): number | null {
+  const id = ruleIdAt(input, index);
+  if (id === null) return null;
+  const places = [...text.matchAll(new RegExp(`["']?\\bid["']?\\s*:\\s*["']${quoted(id)}["']`, 'g'))];
+  const before = Array.from({ length: index }, (_, i) => ruleIdAt(input, i)).filter(
+    (one) => one === id,
+  ).length;
+  return places[before]?.index ?? null;
 }
 
 /** The stage's JSON Schema, for editors. */
