@@ -100,7 +100,7 @@ function travel(
       resolve(result);
     };
     const cancel = scheduler.after(deadlineMs, () => settle(lost('timeout')));
-    const stuck = call.isPaid && chance.strikes('request-stuck', 0.6);
+    const stuck = call.isPaid && chance.strikes('request-stuck', 1.5);
     const leg = stuck ? random.integer(1_000, Math.floor(lateMax / 2)) : random.integer(3, 40);
     scheduler.after(leg, () => {
       const exchange = wire.onArrival(worker, call.api, () => play({ sim, wire }, call, lateMax / 2));
@@ -163,22 +163,23 @@ function drawFault(sim: Sim, { isPaid, provider }: Call, lateMaxMs: number): Fau
   const { chance, random } = sim;
   const commit = random.fraction() < 0.5;
   const status = [500, 502, 503, 504][random.integer(0, 3)] ?? 500;
-  if (chance.strikes('provider-hang', 0.5)) return { kind: 'hang', commit };
-  if (chance.strikes('provider-drop', 0.5)) return { kind: 'drop', commit };
-  if (chance.strikes('answer-after-timeout', 0.5))
+  const often = isPaid ? 1.2 : 0.4;
+  if (chance.strikes('provider-hang', often)) return { kind: 'hang', commit };
+  if (chance.strikes('provider-drop', often)) return { kind: 'drop', commit };
+  if (chance.strikes('answer-after-timeout', often))
     return { kind: 'slow', afterMs: random.integer(16_000, 120_000) };
-  if (chance.strikes('provider-slow', 0.5)) return { kind: 'slow', afterMs: random.integer(500, 14_000) };
-  if (chance.strikes('provider-5xx', 0.5)) return { kind: 'http-error', status, commit: false };
-  if (chance.strikes('provider-5xx-after-commit', 0.5)) return { kind: 'http-error', status, commit: true };
-  if (chance.strikes('provider-unreadable', 0.5)) return unreadable(sim, commit);
-  if (chance.strikes('provider-rate-limit', 0.5))
+  if (chance.strikes('provider-slow', often)) return { kind: 'slow', afterMs: random.integer(500, 14_000) };
+  if (chance.strikes('provider-5xx', often)) return { kind: 'http-error', status, commit: false };
+  if (chance.strikes('provider-5xx-after-commit', often)) return { kind: 'http-error', status, commit: true };
+  if (chance.strikes('provider-unreadable', often)) return unreadable(sim, commit);
+  if (chance.strikes('provider-rate-limit', often))
     return { kind: 'rate-limit', retryAfterSec: commit ? random.integer(1, 90) : null };
   if (!isPaid) return null;
-  if (chance.strikes('provider-refusal', 0.3))
+  if (chance.strikes('provider-refusal', 0.5))
     return provider === 'eiotclub'
       ? { kind: 'refuse', code: '41028', message: 'card does not have this package' }
       : { kind: 'refuse', code: '2004', message: 'order state does not allow it' };
-  if (chance.strikes('provider-late-records', 0.6)) {
+  if (chance.strikes('provider-late-records', 1.5)) {
     const answer = (['good', 'hang', 'drop', 'http-500'] as const)[random.integer(0, 3)] ?? 'good';
     return { kind: 'commit-late', afterMs: random.integer(1_000, Math.floor(lateMaxMs)), answer };
   }

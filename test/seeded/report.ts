@@ -70,7 +70,7 @@ export const replayCommand = (seed: number): string => `npm run simulate -- --se
 
 /** A failed run as a person wants to read it. */
 export function failureText(run: RunResult): string {
-  if (run.violation === null) return `seed ${run.seed}: no invariant was broken`;
+  if (run.violation === null) return [...run.trace, `seed ${run.seed}: no invariant was broken`].join('\n');
   return [
     `seed ${run.seed} breaks "${run.violation.invariant}": ${run.violation.detail}`,
     `replay: ${replayCommand(run.seed)}`,

@@ -224,7 +224,7 @@ function newWorker(world: World, name: string, onAbandoned: () => void): Worker 
 
 function tableOf(world: World, worker: Worker): Table {
   const table = faultyTable(world, worker, world.real);
-  return world.mutation?.table?.(table, worker) ?? table;
+  return world.mutation?.table?.(table) ?? table;
 }
 
 function queueOf(world: World, worker: Worker, name: string, queue: WorkQueue): WorkQueue {

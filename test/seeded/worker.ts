@@ -84,7 +84,10 @@ export function step<T>(sim: Sim, worker: Worker, point: Point, perform: () => P
       sim.trace.note(sim.scheduler.now(), worker.name, point.what);
       perform().then(
         (value) => finish(() => resolve(value)),
-        (error: unknown) => finish(() => reject(error)),
+        (error: unknown) => {
+          sim.trace.note(sim.scheduler.now(), worker.name, `  fails: ${String(error)}`);
+          finish(() => reject(error));
+        },
       );
     });
   });
