@@ -228,13 +228,13 @@ function providerCalls(
     },
     {
       id: `Parked${id}`,
-      reason: `An action at ${provider} is parked and waits for a human: a cap, a price, or an outcome that can not be told. See npx simhook parked.`,
+      reason: `An action at ${provider} is parked and waits for a human: a cap, a price, or an outcome that can not be told. List such actions with npx simhook.`,
       metric: figure('Actions', { provider, outcome: 'parked' }),
       atLeast: 1,
     },
     {
       id: `UnknownLong${id}`,
-      reason: `Whether a paid call to ${provider} was carried out has been unknown for over an hour. The SIM is locked until it is known. See npx simhook unknown.`,
+      reason: `Whether a paid call to ${provider} was carried out has been unknown for over an hour. The SIM is locked until it is known. List such actions with npx simhook.`,
       metric: figure('UnknownAge', { provider }, Stats.MAXIMUM),
       atLeast: 3_600,
     },

@@ -91,12 +91,8 @@ export class ServiceStack extends Stack {
       } satisfies z.input<typeof receiveEnv>,
       logs: this.logsOf('receive'),
       grants: [
-        {
-          actions: ['dynamodb:PutItem'],
-          resources: [state.table.tableArn],
-          // Keys as in shared/store/item-layout.ts.
-          conditions: { 'ForAllValues:StringLike': { 'dynamodb:LeadingKeys': ['EVENT#*', 'CALLBACK#*'] } },
-        },
+        inTable(state, ['dynamodb:PutItem'], ['EVENT#*', 'CALLBACK#*', 'QUARANTINE#*']),
+        inTable(state, ['dynamodb:GetItem', 'dynamodb:UpdateItem'], ['QUARANTINE#*']),
         send(state.events),
         { actions: ['secretsmanager:GetSecretValue'], resources: callbackSecrets.map(([, arn]) => arn) },
       ],
@@ -240,6 +236,13 @@ export class ServiceStack extends Stack {
     return logs;
   }
 }
+
+/** Calls on items whose partition key fits one of the patterns. Keys as in shared/store/item-layout.ts. */
+const inTable = ({ table }: StateStack, actions: readonly string[], keys: readonly string[]): Grant => ({
+  actions,
+  resources: [table.tableArn],
+  conditions: { 'ForAllValues:StringLike': { 'dynamodb:LeadingKeys': keys } },
+});
 
 const send = (...pairs: readonly QueuePair[]): Grant => ({
   actions: ['sqs:SendMessage'],

@@ -52,7 +52,10 @@ export class StateStack extends Stack {
     );
     const logged = ['api', ...props.functionNames];
     this.logs = new Map(logged.map((name) => [name, this.makeLogs(name)]));
-    new CfnOutput(this, 'TableName', { value: this.table.tableName });
+    new CfnOutput(this, 'OpsOptions', {
+      description: 'What npx simhook needs to know of this stage, as its options',
+      value: this.opsOptions(),
+    });
   }
 
   /**
@@ -108,6 +111,17 @@ export class StateStack extends Stack {
         'The provider issues these keys in its own console, so that no Lambda can rotate them. Two or more live keys make a rotation by hand free of loss.',
     });
     return secret.ref;
+  }
+
+  private opsOptions(): string {
+    const pairs = [
+      ['events', this.events] as const,
+      ...[...this.providers].map(([provider, { actions }]) => [`actions-${provider}`, actions] as const),
+    ];
+    const queues = pairs.map(
+      ([name, { queue, dead }]) => `--queue ${name}=${queue.queueUrl} --dead-letter ${name}=${dead.queueUrl}`,
+    );
+    return `--region ${this.region} --table ${this.table.tableName} ${queues.join(' ')}`;
   }
 
   private makeLogs(name: string): LogGroup {

@@ -23,6 +23,11 @@ export default defineStage({
       callbacks: { acceptUnsigned: true },
       caps: { sim: { day: '200.00 CNY' }, provider: { day: '5000.00 CNY', month: '80000.00 CNY' } },
     },
+    'linksfield-cube': {
+      currency: 'CNY',
+      settings: {},
+      caps: { sim: { day: '100.00 CNY' }, provider: { day: '2000.00 CNY' } },
+    },
   },
   rules: [
     {
@@ -56,5 +61,5 @@ export default defineStage({
 
 /** Pin `account` and `region`, so that this stage can't land anywhere else. */
 export const aws = defineDeployment({
-  silence: { eiotclub: '12h', 'linksfield-csss': '24h' },
+  silence: { eiotclub: '12h' },
 });
