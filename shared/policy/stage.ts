@@ -168,7 +168,13 @@ const ruleSchema = z.strictObject({
     maxEventAge: durationSchema.default(hours(72)),
   }),
   do: z.strictObject({ kind: z.enum(actionKinds), plan: z.record(z.string(), z.json()) }),
-  maxCost: moneySchema.describe('the most that one action may cost'),
+  maxCost: moneySchema
+    .refine((amount) => amount.amountMinor > 0, 'must be above zero, since reservations and caps count it')
+    .describe('the most that one action may cost'),
+  unknownPrice: z
+    .enum(['allow', 'park'])
+    .default('allow')
+    .describe('park: a human is asked when the provider names no price before the call'),
   cooldown: durationSchema.describe('after acting for a SIM, the rule leaves it alone for so long'),
   approval: z.boolean().default(false).describe('true: a human approves each action'),
   caps: capsSchema,
@@ -364,6 +370,7 @@ function checkRule(
     action: rule.do.kind,
     plan: plan.data,
     maxCost: rule.maxCost,
+    unknownPrice: rule.unknownPrice,
     cooldown: rule.cooldown,
     approval: rule.approval,
     caps: periodCaps(rule.caps),
@@ -425,13 +432,14 @@ function problem(
   const line = source.text === null ? null : lineOf(source.text, [...path, ...unknownKey], input);
   const place = line === null ? source.fileName : `${source.fileName}:${line}`;
   const rule =
-    ruleIndex === null ? '' : ` rule ${ruleId === null ? `number ${ruleIndex + 1}` : `"${ruleId}"`}`;
+    ruleIndex === null ? '' : `rule ${ruleId === null ? `number ${ruleIndex + 1}` : `"${ruleId}"`}`;
   const field = (ruleIndex === null ? path : path.slice(2)).map(String).join('.');
   const secret = path.includes('secrets');
   const seen = valueAt(input, path);
   const value =
     secret || seen === undefined || typeof seen === 'object' ? '' : `, but it is ${JSON.stringify(seen)}`;
-  return `${place}:${rule}${field === '' ? '' : ` ${field}`}: ${message}${value}`;
+  const where = [rule, field].filter((part) => part !== '').join(' ');
+  return [place, where, `${message}${value}`].filter((part) => part !== '').join(': ');
 }
 
 function ruleIdAt(input: unknown, index: number): string | null {

@@ -157,7 +157,8 @@ const badRule = (changes: object): object =>
   stageOf({ rules: [ruleOf('renew-low-data'), ruleOf('second', changes)] });
 const inRule = (what: string, changes: object, part: string, says: string): BadStage => {
   const input = badRule(changes);
-  return [what, input, lineWith(input, part, '"second"'), `rule "second" ${says}`];
+  const where = says.startsWith('Unrecognized') ? 'rule "second": ' : 'rule "second" ';
+  return [what, input, lineWith(input, part, '"second"'), `${where}${says}`];
 };
 const inProvider = (what: string, changes: object, part: string, says: string): BadStage => {
   const input = stageOf({}, changes);
@@ -388,13 +389,16 @@ describe('a bad stage', () => {
     expect(problems[1]).toMatch(/rule number 2 id: /);
   });
 
-  it.each([null, 5, 'x', []])('that is %j instead of an object is refused without a stack', (input) => {
-    const reading = readStage(input, { fileName: 'shop.json', text: null }, providers);
-    expect(reading).toMatchObject({
-      ok: false,
-      problems: [expect.stringMatching(/^shop\.json: Invalid input/)],
-    });
-  });
+  it.each([[null], [5], ['x'], [[]]])(
+    'that is %j instead of an object is refused without a stack',
+    (input) => {
+      const reading = readStage(input, { fileName: 'shop.json', text: null }, providers);
+      expect(reading).toMatchObject({
+        ok: false,
+        problems: [expect.stringMatching(/^shop\.json: Invalid input/)],
+      });
+    },
+  );
 
   it('never echoes a secret, wherever it was put', () => {
     const secret = 'hunter2-hunter2-hunter2';
