@@ -9,6 +9,7 @@ import type { SecretSource } from '../../shared/platform/secret-source.ts';
 import type { Stage, StageSecrets } from '../../shared/policy/stage.ts';
 import type { Provider } from '../../shared/providers/provider.ts';
 import { providers as realProviders } from '../../shared/providers/registry.ts';
+import type { WorkQueue } from '../../shared/queue/work-queue.ts';
 import type { Table } from '../../shared/store/table.ts';
 import { simulatorDefaults } from '../provider-simulator/simulator.ts';
 
@@ -55,6 +56,7 @@ export interface BenchOptions {
   readonly clock: Clock;
   /** Puts something in front of the table or the providers: counters, faults. */
   readonly wrapTable?: (table: Table) => Table;
+  readonly wrapQueue?: (queue: WorkQueue) => WorkQueue;
   readonly wrapProvider?: (provider: Provider) => Provider;
   readonly watch?: Watch;
 }
@@ -65,12 +67,13 @@ export function openBenchWorld(options: BenchOptions): BenchWorld {
   const ids = stage.providers.map(({ id }) => id);
   const engines = openEmbeddedEngines(':memory:', ids, options.clock);
   const table = options.wrapTable?.(engines.table) ?? engines.table;
+  const wrapQueue = options.wrapQueue ?? ((queue: WorkQueue) => queue);
   const system = openLocalSystem({
     stage,
     providers: realProviders.map((provider) => options.wrapProvider?.(provider) ?? provider),
     table,
-    events: engines.events,
-    actions: engines.actions,
+    events: wrapQueue(engines.events),
+    actions: new Map([...engines.actions].map(([id, queue]) => [id, wrapQueue(queue)])),
     secrets: simulatorSecrets,
     clock: options.clock,
     random: seededRandom(1),

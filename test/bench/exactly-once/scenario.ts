@@ -131,9 +131,12 @@ export function striker(persistence: Persistence, over: () => boolean = () => fa
 /** One line for people: who knows what was bought, and how the work ended. */
 export function describeResult({ purchases, recorded, end }: Result): string {
   const unknown = purchases - recorded;
-  const ends = { succeeded: 'settled', failed: 'failed run', 'dead-letter': 'dead letter', stuck: 'stuck' }[
-    end
-  ];
+  const ends = {
+    succeeded: 'settled',
+    failed: 'failed run',
+    'dead-letter': 'dead letter',
+    stuck: 'tried again and again',
+  }[end];
   if (unknown === 0) return ends;
   return `${ends}, ${unknown} of ${purchases} in no record`;
 }

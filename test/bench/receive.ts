@@ -1,0 +1,117 @@
+import { receive } from '../../functions/receive/receive.ts';
+import { epochMs } from '../../shared/core/time.ts';
+import { httpLambdaEventSchema } from '../../shared/lambda/http-event.ts';
+import { handWritten, MapPersistence, type Sinks, withMiddy, withPowertools } from './alternatives.ts';
+import { alertBody, alertRequest, signedAtMs } from './http-requests.ts';
+import { type Contender, measure } from './measure.ts';
+import { countingQueue, mapTable, receiveDeps } from './memory-world.ts';
+import { type Bench, comparison, comparisonHeader } from './report.ts';
+
+/** Callbacks that are signed beforehand; when they are used up the stores are emptied and they start anew. */
+const requestsMade = 2_000;
+
+/**
+ * One signed low-data alert from the gateway's payload to the answer, in one process: every contender verifies it,
+ * stores it in a Map once, and queues a hint that goes nowhere.
+ */
+export const receiveBench: Bench = async ({ effort }) => {
+  const requests = Array.from({ length: requestsMade }, (_, i) => alertRequest(alertBody(i)));
+  const measured = await measure(
+    [
+      overRequests('hand-written', requests, () => {
+        const { sinks, clear } = mapSinks();
+        return { run: handWritten(sinks), clear };
+      }),
+      overRequests('simhook', requests, simhookReceive),
+      overRequests('middy', requests, () => {
+        const { sinks, clear } = mapSinks();
+        const run = withMiddy(sinks);
+        return { run: (request) => run({ body: request.body ?? '' }, lambdaContext), clear };
+      }),
+      overRequests('Powertools', requests, () => {
+        const { sinks, clear } = mapSinks();
+        const store = new MapPersistence();
+        return {
+          run: withPowertools(sinks, store, lambdaContext),
+          clear: () => {
+            clear();
+            store.records.clear();
+          },
+        };
+      }),
+    ],
+    effort,
+  );
+  return {
+    about:
+      'Receiving one signed callback of about 250 bytes, in process, stores in a Map. simhook also keeps the raw ' +
+      'message as evidence, tries every documented reading and live key, and writes index keys and due time.',
+    header: comparisonHeader,
+    rows: comparison('accepted', measured, 'hand-written'),
+  };
+};
+
+type Request = ReturnType<typeof alertRequest>;
+interface Side {
+  run(request: Request): Promise<{ readonly statusCode: number }>;
+  clear(): void;
+}
+
+function overRequests(name: string, requests: readonly Request[], open: () => Side): Contender {
+  const side = open();
+  let next = 0;
+  return {
+    name,
+    run: async () => {
+      if (next === requests.length) {
+        side.clear();
+        next = 0;
+      }
+      const request = requests[next];
+      next += 1;
+      if (request === undefined) throw new Error('no request is left');
+      const { statusCode } = await side.run(request);
+      if (statusCode !== 200) throw new Error(`${name} answered ${statusCode}`);
+    },
+  };
+}
+
+/** The function as its Lambda handler runs it. */
+function simhookReceive(): Side {
+  const { table, clear } = mapTable();
+  const deps = receiveDeps(table, countingQueue());
+  const now = epochMs(signedAtMs);
+  return { run: (request) => receive(httpLambdaEventSchema.parse(request), now, deps), clear };
+}
+
+function mapSinks(): { readonly sinks: Sinks; clear(): void } {
+  const events = new Map<string, object>();
+  const queue = countingQueue();
+  return {
+    clear: () => events.clear(),
+    sinks: {
+      insert: async (id, event) => {
+        if (events.has(id)) return false;
+        events.set(id, event);
+        return true;
+      },
+      send: (body) => queue.send([{ body, groupId: 'none', delaySec: 0 }]),
+    },
+  };
+}
+
+const unused = (): void => undefined;
+const lambdaContext = {
+  getRemainingTimeInMillis: () => 10_000,
+  callbackWaitsForEmptyEventLoop: false,
+  functionName: 'receive',
+  functionVersion: '1',
+  invokedFunctionArn: 'arn:aws:lambda:eu-central-1:123456789012:function:receive',
+  memoryLimitInMB: '512',
+  awsRequestId: 'bench',
+  logGroupName: 'bench',
+  logStreamName: 'bench',
+  done: unused,
+  fail: unused,
+  succeed: unused,
+};

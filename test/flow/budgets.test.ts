@@ -1,0 +1,68 @@
+import { beforeAll, describe, expect, it } from 'vitest';
+import { type MeteredFlow, runMeteredFlow } from '../bench/metered-flow.ts';
+
+/*
+ * What one callback may ask of DynamoDB and SQS, exactly. Whoever adds a call or makes a row grow over a KB sees it
+ * here, and decides whether it is worth the money: a write unit a callback is 0.63 dollars a million.
+ */
+
+let flow: MeteredFlow;
+beforeAll(async () => {
+  flow = await runMeteredFlow();
+});
+
+const none = { get: 0, getMany: 0, query: 0, write: 0, transaction: 0 };
+
+describe('a callback', () => {
+  it('costs one write and one send when it is new, and no read', () => {
+    expect(flow.accepted.table.calls).toEqual({ ...none, write: 1 });
+    expect(flow.accepted.queue).toEqual({ sends: 1, receives: 0, acknowledges: 0 });
+  });
+
+  it('costs one write and no send when it is a duplicate', () => {
+    expect(flow.duplicate.table.calls).toEqual({ ...none, write: 1 });
+    expect(flow.duplicate.queue).toEqual({ sends: 0, receives: 0, acknowledges: 0 });
+  });
+
+  it('costs at most 5 write units when it is new: 2 for the row, 1 for each of its 3 indexes', () => {
+    expect(flow.accepted.table.writeUnits).toBeLessThanOrEqual(5);
+  });
+
+  it('costs at most 2 write units when it is a duplicate: the refused write', () => {
+    expect(flow.duplicate.table.writeUnits).toBeLessThanOrEqual(2);
+  });
+});
+
+describe('judging an event', () => {
+  it('costs two reads and one write when no rule acts', () => {
+    expect(flow.passed.table.calls).toEqual({ ...none, get: 2, write: 1 });
+    expect(flow.passed.table.writeUnits).toBeLessThanOrEqual(3);
+    expect(flow.passed.queue.sends).toBe(0);
+  });
+
+  it('costs two reads, one transaction and one send when a rule acts', () => {
+    expect(flow.decided.table.calls).toEqual({ ...none, get: 2, transaction: 1 });
+    expect(flow.decided.table.writeUnits).toBeLessThanOrEqual(18);
+    expect(flow.decided.queue.sends).toBe(1);
+  });
+});
+
+describe('acting, when the provider answers at once', () => {
+  it('costs a slot of the rate limit and two transactions', () => {
+    expect(flow.acted.table.calls).toMatchObject({ getMany: 0, query: 0, write: 1, transaction: 2 });
+    expect(flow.acted.table.calls.get).toBeLessThanOrEqual(12);
+    expect(flow.acted.queue.sends).toBe(0);
+  });
+
+  it('costs at most 14 write units to claim: action, SIM, and the counters of day and month', () => {
+    const claim = flow.acted.table.writes[1];
+    expect(claim?.what).toHaveLength(4);
+    expect(claim?.units).toBeLessThanOrEqual(14);
+  });
+
+  it('costs at most 10 write units to settle: action, SIM and the tie of the order number', () => {
+    const settled = flow.acted.table.writes[2];
+    expect(settled?.what).toHaveLength(3);
+    expect(settled?.units).toBeLessThanOrEqual(10);
+  });
+});
