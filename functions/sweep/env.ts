@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { endpointSchema, jsonMapSchema } from '../../shared/platform/env.ts';
+import { endpointSchema, jsonListSchema, jsonMapSchema } from '../../shared/platform/env.ts';
 
 /** The environment of sweep; the stack's `environment` is typed by it. */
 export const envSchema = z.object({
@@ -9,12 +9,7 @@ export const envSchema = z.object({
   /** Actions queue's URL by provider, as JSON. */
   ACTIONS_QUEUE_URLS: jsonMapSchema,
   /** Providers that simhook knows and this stage does not have, as a JSON list: their open work would be orphaned. */
-  ABSENT_PROVIDERS: z.string().transform((text, context): readonly string[] => {
-    const parsed = z.array(z.string()).safeParse(text === '' ? [] : JSON.parse(text));
-    if (parsed.success) return parsed.data;
-    context.addIssue({ code: 'custom', message: 'must be a JSON list of provider ids' });
-    return z.NEVER;
-  }),
+  ABSENT_PROVIDERS: jsonListSchema,
   DYNAMODB_ENDPOINT: endpointSchema,
   SQS_ENDPOINT: endpointSchema,
 });

@@ -27,18 +27,28 @@ export function readEnv<Shape extends z.ZodRawShape>(
 }
 
 /** A variable that holds a JSON object of texts, such as a queue URL by provider. */
-export const jsonMapSchema = z.string().transform((text, context): Readonly<Record<string, string>> => {
-  let json: unknown;
-  try {
-    json = JSON.parse(text);
-  } catch {
-    json = null;
-  }
-  const parsed = z.record(z.string().min(1), z.string().min(1)).safeParse(json);
-  if (parsed.success) return parsed.data;
-  context.addIssue({ code: 'custom', message: 'must be a JSON object of texts' });
-  return z.NEVER;
-});
+export const jsonMapSchema = jsonSchema(
+  z.record(z.string().min(1), z.string().min(1)),
+  'must be a JSON object of texts',
+);
+
+/** A variable that holds a JSON list of texts. */
+export const jsonListSchema = jsonSchema(z.array(z.string().min(1)), 'must be a JSON list of texts');
+
+function jsonSchema<Value>(schema: z.ZodType<Value>, rule: string) {
+  return z.string().transform((text, context): Value => {
+    let json: unknown;
+    try {
+      json = JSON.parse(text);
+    } catch {
+      json = undefined;
+    }
+    const parsed = schema.safeParse(json);
+    if (parsed.success) return parsed.data;
+    context.addIssue({ code: 'custom', message: rule });
+    return z.NEVER;
+  });
+}
 
 /** A variable that holds a whole number of milliseconds. */
 export const msSchema = z
