@@ -1,5 +1,4 @@
-import type { Action } from '../../shared/core/action.ts';
-import { stopFor } from '../../shared/core/controls.ts';
+import type { Action, ActionStateName, SentWindow } from '../../shared/core/action.ts';
 import {
   claim,
   claimVerification,
@@ -9,6 +8,7 @@ import {
   judgeHealth,
   judgeReadiness,
   type Lease,
+  lastLook,
   type Prepared,
   park,
   priceAboveMax,
@@ -16,16 +16,18 @@ import {
   settle,
   settleVerification,
   type Transition,
+  verificationExhausted,
 } from '../../shared/core/lifecycle.ts';
 import type { Finding, Outcome } from '../../shared/core/outcome.ts';
 import { type Policy, providerPolicyOf, type Rule } from '../../shared/core/policy.ts';
 import type { AccountLimits } from '../../shared/core/rate-limit.ts';
 import { nextTry, purchaseRetry } from '../../shared/core/retry.ts';
+import type { SimState } from '../../shared/core/sim-state.ts';
 import { after, type DurationMs, type EpochMs, elapsed, minutes, seconds } from '../../shared/core/time.ts';
 import type { Clock } from '../../shared/platform/clock.ts';
 import type { Log } from '../../shared/platform/log.ts';
 import type { Random } from '../../shared/platform/random.ts';
-import type { ProviderClient, ProviderProfile } from '../../shared/providers/provider.ts';
+import type { Confirmation, ProviderClient, ProviderProfile } from '../../shared/providers/provider.ts';
 import { toMessage } from '../../shared/queue/work-item.ts';
 import type { WorkQueue } from '../../shared/queue/work-queue.ts';
 import {
@@ -105,12 +107,13 @@ export async function act(actionId: string, deps: ActDeps): Promise<void> {
 
 async function purchase(row: Versioned<ActionRow>, deps: ActDeps): Promise<void> {
   const { action } = row.value;
-  const ready = await judge(row, deps);
-  if (ready !== 'go') return;
+  const sim = await loadSim(deps.table, action.subject.key);
+  if (!(await mayGoOn(row, sim.value, deps))) return;
   const confirmed = await confirmClaim(row, deps);
   if (confirmed === null) return;
   const prepared = await prepare(confirmed, deps);
   if (prepared === null) return;
+  if (!(await lookOnceMore(confirmed, deps))) return;
   if (deps.timeLeft() < deps.profile.callTimeout + deps.lease.startWithin) {
     return waitUntil(confirmed, after(deps.clock(), seconds(1)), 'too little time left for a call', deps);
   }
@@ -126,23 +129,22 @@ async function purchase(row: Versioned<ActionRow>, deps: ActDeps): Promise<void>
   }
 }
 
-/** Applies what the switches, the breaker, the SIM's lock and its caps say. */
-async function judge(row: Versioned<ActionRow>, deps: ActDeps): Promise<'go' | 'stay'> {
+/** Applies what the switches, the breaker, the rule, the SIM's lock and its caps say; true when a claim may go on. */
+async function mayGoOn(row: Versioned<ActionRow>, sim: SimState, deps: ActDeps): Promise<boolean> {
   const { action } = row.value;
   const now = deps.clock();
   const provider = providerPolicyOf(deps.policy, action.subject.provider);
   if (provider === null) {
     await waitUntil(row, after(now, minutes(10)), 'the stage has no such provider any more', deps);
-    return 'stay';
+    return false;
   }
-  const [sim, switches, health] = await Promise.all([
-    loadSim(deps.table, action.subject.key),
+  const [switches, health] = await Promise.all([
     loadSwitches(deps.table),
     loadHealth(deps.table, action.subject.provider),
   ]);
   const readiness = judgeReadiness({
     action,
-    sim: sim.value,
+    sim,
     rule: ruleOf(action, deps),
     provider,
     switches: switches.value,
@@ -152,18 +154,18 @@ async function judge(row: Versioned<ActionRow>, deps: ActDeps): Promise<'go' | '
   });
   switch (readiness.kind) {
     case 'go':
-      return 'go';
+      return true;
     case 'ignore':
-      return 'stay';
+      return false;
     case 'wait':
       await waitUntil(row, readiness.until, readiness.why, deps);
-      return 'stay';
+      return false;
     case 'hold':
       await replaceAndTell(row, inState(action, { name: 'held', reason: readiness.why }, now), deps);
-      return 'stay';
+      return false;
     case 'park':
       await change(row, deps, (input) => park(input, readiness.reason, readiness.detail, false));
-      return 'stay';
+      return false;
     default: {
       const never: never = readiness;
       throw new Error(`unknown readiness: ${JSON.stringify(never)}`);
@@ -182,7 +184,11 @@ async function confirmClaim(row: Versioned<ActionRow>, deps: ActDeps): Promise<V
     );
     return null;
   }
-  const confirmation = await deps.client.confirm(event.value.event);
+  const { proof } = event.value.event;
+  const confirmation: Confirmation =
+    proof.kind === 'unsigned'
+      ? await deps.client.confirm(event.value.event)
+      : { kind: 'confirmed', detail: 'a signed copy came' };
   const now = deps.clock();
   switch (confirmation.kind) {
     case 'confirmed': {
@@ -228,7 +234,7 @@ async function confirmClaim(row: Versioned<ActionRow>, deps: ActDeps): Promise<V
 /** How long a claim may stay unconfirmed before a human is asked. */
 const unconfirmedMax = minutes(6 * 60);
 
-/** Reads what the provider's records show before the call. Asked anew each time for the price, kept once as baseline. */
+/** Reads the price and what the provider's records show before the call. */
 async function prepare(row: Versioned<ActionRow>, deps: ActDeps): Promise<Prepared | null> {
   const { action } = row.value;
   const preparation = await deps.client.prepare(action);
@@ -239,8 +245,13 @@ async function prepare(row: Versioned<ActionRow>, deps: ActDeps): Promise<Prepar
         await change(row, deps, (input) => park(input, 'price-above-max', tooDear, false));
         return null;
       }
-      const baseline = action.attempts === 0 ? preparation.baseline : action.baseline;
-      return { baseline, quote: preparation.quote };
+      if (preparation.quote === null && ruleOf(action, deps)?.unknownPrice === 'park') {
+        await change(row, deps, (input) =>
+          park(input, 'price-unknown', 'the provider names no price', false),
+        );
+        return null;
+      }
+      return preparation;
     }
     case 'impossible':
       await change(row, deps, (input) =>
@@ -260,8 +271,30 @@ async function prepare(row: Versioned<ActionRow>, deps: ActDeps): Promise<Prepar
 }
 
 /**
- * Reserves and takes the lease. The switches are read once more, just before, so that a stop that came while the
- * provider was asked still holds.
+ * Before a further claim: an earlier request whose order was absent may have come through after all while the action
+ * waited. It is asked for with the baseline of that time; true when there is nothing and the claim may go on.
+ */
+async function lookOnceMore(row: Versioned<ActionRow>, deps: ActDeps): Promise<boolean> {
+  const { action } = row.value;
+  if (action.sentWindow === null) return true;
+  const finding = await find(action, action.sentWindow, deps);
+  if (finding.kind === 'unavailable') {
+    const until = again(action, finding.retryAfter, deps.clock(), deps);
+    await waitUntil(row, until, `an earlier request can't be looked up: ${finding.code}`, deps);
+    return false;
+  }
+  if (finding.kind === 'absent') return true;
+  const result = await writeNext(row, deps, (input) => lastLook(input, finding));
+  if (result.kind === 'order-taken') {
+    const why = 'the found order belongs to another action, whose index entry is late';
+    await waitUntil(row, after(deps.clock(), minutes(1)), why, deps);
+  }
+  return false;
+}
+
+/**
+ * Reserves and takes the lease. Switches, breaker and limits are judged once more, on the very SIM state that the claim
+ * is guarded by, so that what came up while the provider was asked still holds.
  */
 async function claimAction(
   row: Versioned<ActionRow>,
@@ -269,17 +302,13 @@ async function claimAction(
   deps: ActDeps,
 ): Promise<Versioned<ActionRow> | null> {
   const { action } = row.value;
-  const provider = providerPolicyOf(deps.policy, action.subject.provider);
-  const switches = await loadSwitches(deps.table);
   const sim = await loadSim(deps.table, action.subject.key);
+  if (!(await mayGoOn(row, sim.value, deps))) return null;
+  const provider = providerPolicyOf(deps.policy, action.subject.provider);
+  if (provider === null) return null;
   const now = deps.clock();
-  if (provider === null || stopFor(switches.value, action.subject.provider, action.ruleId) !== null) {
-    await waitUntil(row, after(now, seconds(30)), 'stopped just before the call', deps);
-    return null;
-  }
-  if (sim.value.openActionId !== null && sim.value.openActionId !== action.actionId) return null;
   const transition = claim({ ...action, baseline: prepared.baseline }, sim.value, deps.lease, now);
-  const caps = { provider, rule: ruleOf(action, deps), hour: new Date(now).toISOString().slice(11, 13) };
+  const caps = { provider, rule: ruleOf(action, deps) };
   const result = await writeTransition(deps.table, { row, sim, transition, caps });
   switch (result.kind) {
     case 'written':
@@ -343,15 +372,19 @@ async function callAndSettle(row: Versioned<ActionRow>, deps: ActDeps): Promise<
   await noteHealth(action, outcome, deps);
 }
 
-/** Writes what came of the call. A worker that was overtaken (another fence, another state) writes nothing. */
+/**
+ * Writes what came of the call. A worker whose fence is old writes nothing. One whose lease ran out, but whom nobody
+ * has overtaken, may still tell a clear answer.
+ */
 async function settleOutcome(called: Action, outcome: Outcome, deps: ActDeps): Promise<void> {
-  const settled = await changeOwned(called.actionId, called.fence, 'running', deps, (input) =>
+  const states = outcome.kind === 'unknown' ? (['running'] as const) : (['running', 'unknown'] as const);
+  const settled = await changeOwned(called.actionId, called.fence, states, deps, (input) =>
     settle(input, outcome),
   );
   if (settled.kind === 'order-taken') {
     const taken = `the provider answered with order ${outcome.kind === 'succeeded' ? outcome.providerOrderId : ''}, which another action has`;
-    await changeOwned(called.actionId, called.fence, 'running', deps, (input) =>
-      park({ ...input, action: input.action }, 'several-candidates', taken, true),
+    await changeOwned(called.actionId, called.fence, states, deps, (input) =>
+      park(input, 'several-candidates', taken, true),
     );
     return;
   }
@@ -373,11 +406,16 @@ async function noteHealth(action: Action, outcome: Outcome, deps: ActDeps): Prom
     const next = judgeHealth(health.value, outcome, provider.refusalsInARow, deps.clock());
     const same = next.refusalsInARow === health.value.refusalsInARow && next.stopped === health.value.stopped;
     if (same || (await writeHealth(deps.table, health, next)) === 'written') {
-      if (next.stopped !== null && health.value.stopped === null) {
-        deps.log('error', 'provider stopped: it refuses in a row', {
-          provider: action.subject.provider,
-          code: next.stopped.code,
-        });
+      if (next.stopped !== null && next.stopped !== health.value.stopped) {
+        const first = health.value.stopped === null;
+        deps.log(
+          first ? 'error' : 'warn',
+          first ? 'provider stopped: it refuses in a row' : 'provider still refuses',
+          {
+            provider: action.subject.provider,
+            code: next.stopped.code,
+          },
+        );
       }
       return;
     }
@@ -392,10 +430,12 @@ async function expire(row: Versioned<ActionRow>, deps: ActDeps): Promise<void> {
 
 async function verify(row: Versioned<ActionRow>, deps: ActDeps): Promise<void> {
   const { action } = row.value;
+  const exhausted = verificationExhausted(action, deps.clock());
+  if (exhausted !== null) return change(row, deps, (input) => park(input, 'cannot-verify', exhausted, true));
   const verifying = claimVerification(action, deps.lease, deps.clock());
   if ((await replaceAction(deps.table, row, verifying)) === 'conflict') return;
-  const finding = await find(verifying, deps);
-  const settled = await changeOwned(action.actionId, verifying.fence, 'verifying', deps, (input) =>
+  const finding = await find(verifying, verifying.sentWindow, deps);
+  const settled = await changeOwned(action.actionId, verifying.fence, ['verifying'], deps, (input) =>
     settleVerification(input, finding, deps.profile),
   );
   if (settled.kind === 'order-taken') {
@@ -406,15 +446,14 @@ async function verify(row: Versioned<ActionRow>, deps: ActDeps): Promise<void> {
       message: 'the found order belongs to another action',
       retryAfter: null,
     };
-    await changeOwned(action.actionId, verifying.fence, 'verifying', deps, (input) =>
+    await changeOwned(action.actionId, verifying.fence, ['verifying'], deps, (input) =>
       settleVerification(input, later, deps.profile),
     );
   }
 }
 
-async function find(action: Action, deps: ActDeps): Promise<Finding> {
-  const { sentWindow } = action;
-  if (sentWindow === null) throw new Error(`${action.actionId} is verified but was never sent`);
+async function find(action: Action, sentWindow: SentWindow | null, deps: ActDeps): Promise<Finding> {
+  if (sentWindow === null) throw new Error(`${action.actionId} is looked up but was never sent`);
   const knownOrderIds = await knownOrders(deps.table, action);
   return deps.client.findPurchase({ order: action, baseline: action.baseline, sentWindow, knownOrderIds });
 }
@@ -427,13 +466,13 @@ type OwnedResult = { readonly kind: 'written' | 'overtaken' | 'order-taken' };
 async function changeOwned(
   actionId: string,
   fence: number,
-  stateName: Action['state']['name'],
+  states: readonly ActionStateName[],
   deps: ActDeps,
   next: (input: SettleInput) => Transition,
 ): Promise<OwnedResult> {
   for (let race = 0; race < racesMax; race++) {
     const row = await loadAction(deps.table, actionId);
-    if (row === null || row.value.action.fence !== fence || row.value.action.state.name !== stateName) {
+    if (row === null || row.value.action.fence !== fence || !states.includes(row.value.action.state.name)) {
       return { kind: 'overtaken' };
     }
     const result = await writeNext(row, deps, next);

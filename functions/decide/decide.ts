@@ -1,5 +1,12 @@
-import { actionIdFor, type Decided, type DecideInput, decide } from '../../shared/core/decide.ts';
+import {
+  actionIdFor,
+  type Decided,
+  type DecideInput,
+  decide,
+  withoutActions,
+} from '../../shared/core/decide.ts';
 import { bookRefund, inState } from '../../shared/core/lifecycle.ts';
+import { endedOrderOf, isSameEnd, type OrderEnd, orderEndOf } from '../../shared/core/order-end.ts';
 import type { Policy } from '../../shared/core/policy.ts';
 import {
   after,
@@ -22,6 +29,7 @@ import {
   existingActions,
   findOwnAction,
   loadEvent,
+  loadOrderEnd,
   loadSim,
   type Versioned,
   writeDecision,
@@ -75,7 +83,7 @@ export async function decideEvent(
     // Before the decision is written: after it nobody looks at the event again, and a refund would be lost with a
     // worker that dies in between. Booking the same refund twice does nothing.
     await tellOwnAction(row.value.event, ownActionId, now, deps);
-    const decided = await judge({ row, ownActionId }, now, deps, options);
+    const decided = await judge({ row, ownActionId, race }, now, deps, options);
     if (decided === null) continue;
     await queueActions(decided, deps);
     deps.notice?.(row.value.event, decided);
@@ -139,9 +147,16 @@ async function queueEventHint(event: WebhookEvent, delay: DurationMs, deps: Deci
   await deps.events.send([message]).catch(() => undefined);
 }
 
+interface Judged {
+  readonly row: Versioned<EventRow>;
+  readonly ownActionId: string | null;
+  /** From the second race on, actions that exist already are looked for: they may be what stands in the way. */
+  readonly race: number;
+}
+
 /** Null when another writer was first. */
 async function judge(
-  { row, ownActionId }: { readonly row: Versioned<EventRow>; readonly ownActionId: string | null },
+  { row, ownActionId, race }: Judged,
   now: EpochMs,
   deps: DecideDeps,
   options: DecideOptions,
@@ -156,14 +171,15 @@ async function judge(
     sim: sim?.value ?? null,
     ownActionId,
     now,
-    existingActionIds: options.replay ? await existingActions(deps.table, ids) : new Set(),
+    existingActionIds: options.replay || race > 0 ? await existingActions(deps.table, ids) : new Set(),
   };
-  const decided = decide(input);
+  const { decided, end } = await claimEnd(event, decide(input), deps);
   const written = await writeDecision(deps.table, {
     event: row,
     decision: decided.decision,
     actions: decided.actions,
     sim: decided.sim === null ? null : { value: decided.sim, version: sim?.version ?? null },
+    end,
   });
   if (written === 'conflict') return null;
   deps.log('info', 'event decided', {
@@ -178,6 +194,23 @@ async function judge(
       .join(' '),
   });
   return decided;
+}
+
+/**
+ * An order's end may be told twice: by reconciliation, and by a callback that comes after all. Whichever is decided
+ * first writes down that it acted, in the transaction of its decision; the other finds that and passes.
+ */
+async function claimEnd(
+  event: WebhookEvent,
+  decided: Decided,
+  deps: DecideDeps,
+): Promise<{ readonly decided: Decided; readonly end: Versioned<OrderEnd | null> | null }> {
+  const orderId = decided.actions.length === 0 ? null : endedOrderOf(event);
+  if (orderId === null) return { decided, end: null };
+  const end = await loadOrderEnd(deps.table, event.provider, orderId);
+  if (end.value === null || !isSameEnd(end.value, orderEndOf(event))) return { decided, end };
+  const detail = `${end.value.eventId} told the same end of order ${orderId} and was acted on`;
+  return { decided: withoutActions(decided, detail), end: null };
 }
 
 /** Hints for the workers; held actions wait for a human instead. */

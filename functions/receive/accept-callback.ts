@@ -1,4 +1,4 @@
-import { days, type EpochMs } from '../../shared/core/time.ts';
+import type { EpochMs } from '../../shared/core/time.ts';
 import type { Proof, WebhookEvent } from '../../shared/core/webhook-event.ts';
 import { sha256Hex } from '../../shared/platform/digest.ts';
 import type { Log } from '../../shared/platform/log.ts';
@@ -8,12 +8,9 @@ import type { Callback, CallbackFact, CallbackSide } from '../../shared/provider
 import { toMessage } from '../../shared/queue/work-item.ts';
 import type { WorkQueue } from '../../shared/queue/work-queue.ts';
 import type { Verification } from '../../shared/signing/index.ts';
-import { recordCallback } from '../../shared/store/event-store.ts';
+import { recordFacts } from '../../shared/store/event-store.ts';
 import type { Evidence } from '../../shared/store/rows.ts';
 import type { Table } from '../../shared/store/table.ts';
-
-/** Facts without a time of their own count as new again after this long. */
-const dedupWindow = days(35);
 
 /** A request that is not accepted: the status the caller gets and the reason that only the log gets. */
 export interface Rejection {
@@ -125,8 +122,20 @@ export async function recordAccepted(
     toEvent(fact, { provider: provider.id, proof, now: receivedAt, callbackId, correlationId }),
   );
   const evidence = evidenceOf(side, callback, provider.callbackPath);
-  const results = await recordCallback(table, { callbackId, evidence, events, now: receivedAt });
-  return { events, fresh: events.filter((_, i) => results[i] === 'recorded'), correlationId };
+  const timeless = new Set(
+    events.flatMap(({ eventId }, i) => (accepted.facts[i]?.identityIsUnique ? [] : [eventId])),
+  );
+  const record = { callbackId, evidence, events, now: receivedAt };
+  const recorded = await recordFacts(table, record, { timeless, nextId });
+  return {
+    events: recorded.map(({ event }) => event),
+    fresh: recorded.flatMap(({ event, result }) => (result === 'recorded' ? [event] : [])),
+    correlationId,
+  };
+}
+
+function nextId(eventId: string, since: EpochMs): string {
+  return `evt_${sha256Hex(`${eventId}\n${since}`).slice(0, 32)}`;
 }
 
 /** Names that the same bytes of the same provider always get. */
@@ -152,10 +161,8 @@ function toEvent(
   },
 ): WebhookEvent {
   const { provider, proof, now, callbackId, correlationId } = frame;
-  // A fact that carries no time of its own would otherwise swallow next month's: let it be new after the window.
-  const period = fact.identityIsUnique ? '' : String(Math.floor(now / dedupWindow));
   return {
-    eventId: `evt_${sha256Hex(`${provider}\n${fact.identity}\n${period}`).slice(0, 32)}`,
+    eventId: `evt_${sha256Hex(`${provider}\n${fact.identity}`).slice(0, 32)}`,
     provider,
     providerType: fact.providerType,
     facts: fact.facts,

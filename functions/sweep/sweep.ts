@@ -38,7 +38,8 @@ export interface SweepResult {
 
 /**
  * Queues again what is due and not finished: events whose hint was lost, actions whose time has come or whose worker
- * died. Every unfinished thing stands in the due index, so no message is ever the only trace of it.
+ * died. Every unfinished thing stands in the due index, so no message is ever the only trace of it. Throws at its end
+ * when a part failed: one provider's broken queue must not keep the others' work waiting.
  */
 export async function sweep(now: EpochMs, deps: SweepDeps): Promise<SweepResult> {
   const onUnreadable: OnUnreadable = (error, { pk, sk }) =>
@@ -46,18 +47,32 @@ export async function sweep(now: EpochMs, deps: SweepDeps): Promise<SweepResult>
       key: `${pk} ${sk}`,
       error: error.message,
     });
-  const events = await findDueEvents(deps.table, now, eventsMax, onUnreadable);
-  await queueAgain(events, deps.events, now, deps);
+  const failures: unknown[] = [];
+  const again = async (
+    queue: WorkQueue,
+    find: () => Promise<readonly DueWork[]>,
+  ): Promise<readonly DueWork[]> => {
+    try {
+      const due = await find();
+      await queueAgain(due, queue, now, deps);
+      return due;
+    } catch (error) {
+      deps.log('error', 'part of a sweep failed, the next one tries again', { error: String(error) });
+      failures.push(error);
+      return [];
+    }
+  };
+  const events = await again(deps.events, () => findDueEvents(deps.table, now, eventsMax, onUnreadable));
   let actions = 0;
   let oldest = oldestOf(events, now);
   for (const [provider, queue] of deps.actions) {
-    const due = await findDueActions(deps.table, provider, now, actionsMax, onUnreadable);
-    await queueAgain(due, queue, now, deps);
+    const due = await again(queue, () => findDueActions(deps.table, provider, now, actionsMax, onUnreadable));
     actions += due.length;
     oldest = Math.max(oldest, oldestOf(due, now));
   }
   const result = { events: events.length, actions, oldestMs: oldest };
-  deps.log('info', 'swept', { ...result });
+  deps.log('info', 'swept', { ...result, failures: failures.length });
+  if (failures.length > 0) throw new AggregateError(failures, 'a part of the sweep failed');
   return result;
 }
 

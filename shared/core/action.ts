@@ -31,6 +31,8 @@ export type ParkReason =
   | 'attempts-exhausted'
   | 'claim-not-confirmed'
   | 'invalid-plan'
+  | 'rule-removed'
+  | 'price-unknown'
   | 'operator';
 
 /** Where an action stands. Every state but the last four is open and carries what it needs to go on. */
@@ -61,6 +63,11 @@ export interface ActionMoney {
   readonly refundedMinor: number;
 }
 
+export interface SentWindow {
+  readonly first: EpochMs;
+  readonly last: EpochMs;
+}
+
 /** One intended provider call that may cost money. */
 export interface Action extends PurchaseOrder {
   readonly ruleId: string;
@@ -82,8 +89,13 @@ export interface Action extends PurchaseOrder {
   readonly attempts: number;
   /** Questions asked about the present unknown outcome. */
   readonly verifications: number;
-  /** First and last moment at which a paid request of this action may have left; null before the first attempt. */
-  readonly sentWindow: { readonly first: EpochMs; readonly last: EpochMs } | null;
+  /**
+   * First and last moment at which a paid request of this action may have left whose fate the provider has not told;
+   * null while there is none: then nothing of this action can exist at the provider.
+   */
+  readonly sentWindow: SentWindow | null;
+  /** The window as it was before the attempt that is running: what it falls back to when that one certainly bought nothing. */
+  readonly doubtBefore: SentWindow | null;
   /** When the records were first read whole without our order since the last send; null until then. */
   readonly absentSince: EpochMs | null;
   /** What the provider's records showed before the first attempt: what `prepare` returned. */
@@ -95,8 +107,8 @@ export interface Action extends PurchaseOrder {
   readonly ledger: readonly LedgerEntry[];
   /** Every try, oldest first, the latest `attemptLogMax` of them. */
   readonly attemptLog: readonly Attempt[];
-  /** UTC day and month whose caps hold this action's reservation or charge; null when none does. */
-  readonly capPeriod: { readonly day: string; readonly month: string } | null;
+  /** UTC hour of the day (`05`), day and month whose counters hold this action's reservation or charge; null when none do. */
+  readonly capPeriod: { readonly hour: string; readonly day: string; readonly month: string } | null;
 }
 
 const openStates: ReadonlySet<ActionStateName> = new Set([
@@ -143,7 +155,8 @@ export function dueAt(state: ActionState): EpochMs | null {
 /** Tries kept with an action; with at most a few paid attempts, only old questions can fall off. */
 export const attemptLogMax = 60;
 
-export type LedgerKind = 'reserved' | 'charged' | 'released' | 'refunded';
+/** `corrected` takes back the part of an estimated charge that the provider did not charge. */
+export type LedgerKind = 'reserved' | 'charged' | 'corrected' | 'released' | 'refunded';
 
 /** One booking. Rows are only ever added. */
 export interface LedgerEntry {

@@ -85,6 +85,17 @@ export function decide(input: DecideInput): Decided {
   };
 }
 
+/** The decision that is left when another event has told the same cause already: what would act passes. */
+export function withoutActions(decided: Decided, detail: string): Decided {
+  const verdicts = decided.decision.verdicts.map(
+    (verdict): RuleVerdict =>
+      verdict.verdict === 'act'
+        ? { ruleId: verdict.ruleId, verdict: 'pass', reason: 'already-decided', detail }
+        : verdict,
+  );
+  return { decision: { ...decided.decision, verdicts }, actions: [], sim: null };
+}
+
 interface Pass {
   readonly reason: PassReason;
   readonly detail: string;
@@ -155,7 +166,10 @@ function ownPurchase(input: DecideInput, sim: SimState): string | null {
 }
 
 /** The id of the action that a rule makes of an event: the same cause always gives the same id. */
-export function actionIdFor(rule: Rule, input: Pick<DecideInput, 'event' | 'generation' | 'digest'>): string {
+export function actionIdFor(
+  rule: Pick<Rule, 'ruleId'>,
+  input: Pick<DecideInput, 'event' | 'generation' | 'digest'>,
+): string {
   return `act_${input.digest(`${rule.ruleId}\n${input.event.eventId}\n${input.generation}`).slice(0, 32)}`;
 }
 
@@ -190,6 +204,7 @@ function planAction(rule: Rule, input: DecideInput): Action {
     attempts: 0,
     verifications: 0,
     sentWindow: null,
+    doubtBefore: null,
     absentSince: null,
     baseline: null,
     needsConfirmation: event.proof.kind === 'unsigned',

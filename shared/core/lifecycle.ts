@@ -27,6 +27,7 @@ import {
   minutes,
   seconds,
   utcDay,
+  utcHour,
   utcMonth,
 } from './time.ts';
 
@@ -47,9 +48,12 @@ export interface Lease {
 export interface CapDelta {
   readonly provider: string;
   readonly ruleId: string;
+  readonly hour: string;
   readonly day: string;
   readonly month: string;
   readonly deltaMinor: number;
+  /** What is added to the provider's purchases of the hour: 1 at a claim, -1 when it certainly bought nothing, else 0. */
+  readonly purchases: number;
 }
 
 /** An action's next state with everything that must be written in the same transaction. */
@@ -103,8 +107,21 @@ export function judgeReadiness(input: ReadinessInput): Readiness {
       why: `the SIM is held by ${sim.openActionId}`,
     };
   }
+  if (input.rule === null) {
+    return {
+      kind: 'park',
+      reason: 'rule-removed',
+      detail: `the stage has no rule ${action.ruleId} any more`,
+    };
+  }
+  if (!input.rule.enabled) {
+    return { kind: 'wait', until: later(now, minutes(10), input.jitter), why: 'its rule is switched off' };
+  }
   if (elapsed(action.createdAt, now) > purchaseRetry.giveUpAfter) {
     return { kind: 'park', reason: 'attempts-exhausted', detail: 'it has waited longer than 3 days' };
+  }
+  if (action.attempts >= purchaseRetry.triesMax) {
+    return { kind: 'park', reason: 'attempts-exhausted', detail: `${action.attempts} tries of any kind` };
   }
   return judgeLimits(input);
 }
@@ -170,7 +187,8 @@ export function claim(action: Action, sim: SimState, lease: Lease, now: EpochMs)
     verifications: 0,
     absentSince: null,
     sentWindow: { first: action.sentWindow?.first ?? now, last: leaseUntil },
-    capPeriod: { day, month },
+    doubtBefore: action.sentWindow,
+    capPeriod: { hour: utcHour(now), day, month },
     attemptLog: logged(action, {
       attemptNo,
       fence: action.fence + 1,
@@ -193,7 +211,7 @@ export function claim(action: Action, sim: SimState, lease: Lease, now: EpochMs)
       openActionId: action.actionId,
       claimedAt: [...sim.claimedAt, now].slice(-20),
     },
-    cap: capDelta(booked, action.maxCost.amountMinor),
+    cap: capDelta(booked, action.maxCost.amountMinor, 1),
   };
 }
 
@@ -208,7 +226,9 @@ export interface SettleInput {
 /** What a paid call came to, applied to the action that was running. */
 export function settle(input: SettleInput, outcome: Outcome): Transition {
   const { action, now, jitter } = input;
-  const answered = endAttempt(action, outcome.kind, describe(outcome), now);
+  const ended = endAttempt(action, outcome.kind, describe(outcome), now);
+  const boughtNothing = outcome.kind === 'refused' || outcome.kind === 'retryable';
+  const answered = boughtNothing ? { ...ended, sentWindow: ended.doubtBefore } : ended;
   switch (outcome.kind) {
     case 'succeeded':
       return succeed({ ...input, action: answered }, outcome.providerOrderId, outcome.charge, false);
@@ -219,7 +239,7 @@ export function settle(input: SettleInput, outcome: Outcome): Transition {
     case 'retryable': {
       const until = nextTry(purchaseRetry, {
         now,
-        tries: answered.attemptsBurned,
+        tries: outcome.burnsAttempt ? answered.attemptsBurned : answered.attempts,
         retryAfter: outcome.retryAfter,
         jitter,
       });
@@ -250,6 +270,7 @@ export function claimVerification(action: Action, lease: Lease, now: EpochMs): A
   return {
     ...inState(action, { name: 'verifying', leaseUntil: after(now, lease.duration), code }, now),
     fence,
+    verifications: action.verifications + 1,
     attemptLog: logged(action, {
       attemptNo: action.attempts,
       fence,
@@ -262,14 +283,20 @@ export function claimVerification(action: Action, lease: Lease, now: EpochMs): A
   };
 }
 
+/**
+ * Why no further question makes sense; null while one does. Counted when a question is begun, so that questions whose
+ * worker dies end as well.
+ */
+export function verificationExhausted(action: Action, now: EpochMs): string | null {
+  const since = action.sentWindow?.last ?? action.createdAt;
+  if (action.verifications >= verifyRetry.attemptsMax) return `${action.verifications} questions were asked`;
+  if (elapsed(since, now) <= verifyRetry.giveUpAfter) return null;
+  return action.verifications > 0 ? 'the provider could not be asked for a day' : null;
+}
+
 /** What the provider's records say of an unknown outcome, applied to the action that was being verified. */
 export function settleVerification(input: SettleInput, finding: Finding, timing: ProviderTiming): Transition {
-  const action = endAttempt(
-    { ...input.action, verifications: input.action.verifications + 1 },
-    finding.kind,
-    describeFinding(finding),
-    input.now,
-  );
+  const action = endAttempt(input.action, finding.kind, describeFinding(finding), input.now);
   const next = { ...input, action };
   switch (finding.kind) {
     case 'found':
@@ -285,6 +312,26 @@ export function settleVerification(input: SettleInput, finding: Finding, timing:
       return absent(next, timing);
     case 'unavailable':
       return askAgain(next, finding.retryAfter, finding.code);
+    default: {
+      const never: never = finding;
+      throw new Error(`unknown finding: ${JSON.stringify(never)}`);
+    }
+  }
+}
+
+/**
+ * What a last look before a further claim found, when an earlier request came through after all: adopted, or parked
+ * when it can't be told apart.
+ */
+export function lastLook(
+  input: SettleInput,
+  finding: Extract<Finding, { kind: 'found' | 'ambiguous' }>,
+): Transition {
+  switch (finding.kind) {
+    case 'found':
+      return succeed(input, finding.providerOrderId, finding.charge, true);
+    case 'ambiguous':
+      return park(input, 'several-candidates', `${finding.why}: ${finding.candidates.join(', ')}`, true);
     default: {
       const never: never = finding;
       throw new Error(`unknown finding: ${JSON.stringify(never)}`);
@@ -320,15 +367,8 @@ function absent(input: SettleInput, timing: ProviderTiming): Transition {
 
 function askAgain(input: SettleInput, retryAfter: DurationMs | null, code: string): Transition {
   const { action, now, jitter } = input;
-  const since = action.sentWindow?.last ?? action.createdAt;
-  if (elapsed(since, now) > verifyRetry.giveUpAfter || action.verifications >= verifyRetry.attemptsMax) {
-    return park(
-      input,
-      'cannot-verify',
-      `the provider's records could not be read for too long: ${code}`,
-      true,
-    );
-  }
+  const exhausted = verificationExhausted(action, now);
+  if (exhausted !== null) return park(input, 'cannot-verify', `${exhausted}, the last answer: ${code}`, true);
   const verifyAt = nextTry(verifyRetry, { now, tries: action.verifications, retryAfter, jitter });
   return unchanged(inState(action, unknownAgain(action, verifyAt), now), input.sim);
 }
@@ -439,7 +479,7 @@ export function giveBack(input: SettleInput, state: ActionState, note: string): 
   return {
     action: released,
     sim: over ? { ...free, cooldowns: without(free.cooldowns, action.ruleId) } : free,
-    cap: capDelta(action, -reserved),
+    cap: capDelta(action, -reserved, reserved === 0 ? 0 : -1),
   };
 }
 
@@ -448,30 +488,75 @@ export function bookRefund(action: Action, refunded: Money, now: EpochMs, note: 
   return book(action, { kind: 'refunded', amount: refunded, estimated: false, note }, now);
 }
 
+/**
+ * Books a refund that the provider's records show without an amount: what is left of the charge, as an estimate.
+ * Null when nothing is left.
+ */
+export function bookRefundOfRest(action: Action, now: EpochMs, note: string): Action | null {
+  const left = action.money.chargedMinor - action.money.refundedMinor;
+  if (left <= 0) return null;
+  const amount = money(left, action.money.currency);
+  return book(action, { kind: 'refunded', amount, estimated: true, note }, now);
+}
+
+/** True while the charge stands in for an amount that the provider has not named. */
+export function isChargeEstimated(action: Action): boolean {
+  const last = action.ledger.findLast(({ kind }) => kind === 'charged' || kind === 'corrected');
+  return action.state.name === 'succeeded' && last?.estimated === true;
+}
+
+/**
+ * Puts the provider's own price in the place of an estimated charge: the difference is booked, and goes to the sums of
+ * the caps and of the SIM too. A price above the estimate is booked as well, since it was charged; no cap is asked.
+ * Null when the charge is no estimate or the price is of another currency.
+ */
+export function correctCharge(action: Action, sim: SimState, price: Money, now: EpochMs): Transition | null {
+  if (!isChargeEstimated(action) || price.currency !== action.money.currency) return null;
+  const delta = price.amountMinor - action.money.chargedMinor;
+  const corrected = book(
+    action,
+    {
+      kind: delta < 0 ? 'corrected' : 'charged',
+      amount: money(Math.abs(delta), price.currency),
+      estimated: false,
+      note: `the provider's records show ${price.amountMinor}`,
+    },
+    now,
+  );
+  return {
+    action: corrected,
+    sim: commitDelta(sim, corrected, delta),
+    cap: capDelta(corrected, delta),
+  };
+}
+
 /** Moves an action to a state, noting since when. */
 export function inState(action: Action, state: ActionState, now: EpochMs): Action {
   return { ...action, state, stateSince: now };
 }
 
-/** What a provider's answer says about its account: N refusals of the whole account in a row open the breaker. */
+/**
+ * What a provider's answer says about its account. N refusals of the whole account (no money, no permission) in a row
+ * open the breaker; an answer about one SIM or plan, yes or no, shows that the account works.
+ */
 export function judgeHealth(
   health: ProviderHealth,
   outcome: Outcome,
   refusalsMax: number,
   now: EpochMs,
 ): ProviderHealth {
-  if (outcome.kind === 'refused') {
-    const refusalsInARow = health.refusalsInARow + 1;
-    if (refusalsInARow < refusalsMax) return { ...health, refusalsInARow };
-    const since = health.stopped?.since ?? now;
-    return {
-      ...health,
-      refusalsInARow,
-      stopped: { since, code: outcome.code, retryAt: after(now, minutes(30)) },
-    };
+  if (outcome.kind === 'succeeded' || (outcome.kind === 'refused' && outcome.refusal === 'business')) {
+    return { ...health, refusalsInARow: 0, stopped: null };
   }
-  if (outcome.kind === 'succeeded') return { ...health, refusalsInARow: 0, stopped: null };
-  return health;
+  if (outcome.kind !== 'refused') return health;
+  const refusalsInARow = health.refusalsInARow + 1;
+  if (refusalsInARow < refusalsMax) return { ...health, refusalsInARow };
+  const since = health.stopped?.since ?? now;
+  return {
+    ...health,
+    refusalsInARow,
+    stopped: { since, code: outcome.code, retryAt: after(now, minutes(30)) },
+  };
 }
 
 function unchanged(action: Action, sim: SimState): Transition {
@@ -488,9 +573,15 @@ function commitDelta(sim: SimState, action: Action, deltaMinor: number): SimStat
   return commitInPeriods(sim, [action.capPeriod.day, action.capPeriod.month], deltaMinor);
 }
 
-function capDelta(action: Action, deltaMinor: number): CapDelta | null {
-  if (action.capPeriod === null || deltaMinor === 0) return null;
-  return { provider: action.subject.provider, ruleId: action.ruleId, ...action.capPeriod, deltaMinor };
+function capDelta(action: Action, deltaMinor: number, purchases: CapDelta['purchases'] = 0): CapDelta | null {
+  if (action.capPeriod === null || (deltaMinor === 0 && purchases === 0)) return null;
+  return {
+    provider: action.subject.provider,
+    ruleId: action.ruleId,
+    ...action.capPeriod,
+    deltaMinor,
+    purchases,
+  };
 }
 
 function book(
@@ -510,6 +601,7 @@ function book(
     reserved: { reservedMinor: reservedMinor + amount, chargedMinor, refundedMinor },
     released: { reservedMinor: reservedMinor - amount, chargedMinor, refundedMinor },
     charged: { reservedMinor: 0, chargedMinor: chargedMinor + amount, refundedMinor },
+    corrected: { reservedMinor, chargedMinor: chargedMinor - amount, refundedMinor },
     refunded: { reservedMinor, chargedMinor, refundedMinor: refundedMinor + amount },
   }[entry.kind];
   return { ...action, money: { currency, ...sums }, ledger: [...action.ledger, row] };
@@ -524,6 +616,7 @@ export function sumLedger(ledger: readonly LedgerEntry[], currency: string): Act
     if (kind === 'reserved') reservedMinor += amount.amountMinor;
     if (kind === 'released') reservedMinor -= amount.amountMinor;
     if (kind === 'refunded') refundedMinor += amount.amountMinor;
+    if (kind === 'corrected') chargedMinor -= amount.amountMinor;
     if (kind === 'charged') {
       reservedMinor = 0;
       chargedMinor += amount.amountMinor;

@@ -27,6 +27,8 @@ export interface Rule {
   readonly plan: { readonly [key: string]: Json };
   /** The most that one action may cost; reserved before each call. */
   readonly maxCost: Money;
+  /** What happens when the provider names no price before the call: `maxCost` is trusted, or a human is asked. */
+  readonly unknownPrice: 'allow' | 'park';
   /** After this rule acted for a SIM, it does not act for it again for so long. */
   readonly cooldown: DurationMs;
   /** True: each action waits for a human's approval. */

@@ -6,6 +6,8 @@ export interface RetryPolicy {
   readonly ceiling: DurationMs;
   /** Tries that count, in all. */
   readonly attemptsMax: number;
+  /** Tries of any kind, rate limits included, so that an action's log stays small. */
+  readonly triesMax: number;
   /** An action that is still waiting after this long is parked instead of tried again. */
   readonly giveUpAfter: DurationMs;
 }
@@ -14,6 +16,7 @@ export const purchaseRetry: RetryPolicy = {
   base: seconds(5),
   ceiling: minutes(10),
   attemptsMax: 6,
+  triesMax: 100,
   giveUpAfter: days(3),
 };
 
@@ -22,6 +25,7 @@ export const verifyRetry: RetryPolicy = {
   base: seconds(10),
   ceiling: minutes(10),
   attemptsMax: 200,
+  triesMax: 200,
   giveUpAfter: hours(24),
 };
 

@@ -43,6 +43,11 @@ export function utcDay(moment: EpochMs): string {
   return new Date(moment).toISOString().slice(0, 10);
 }
 
+/** The UTC hour of a moment's day, `05`. */
+export function utcHour(moment: EpochMs): string {
+  return new Date(moment).toISOString().slice(11, 13);
+}
+
 /** The UTC month of a moment, `2026-11`. */
 export function utcMonth(moment: EpochMs): string {
   return new Date(moment).toISOString().slice(0, 7);

@@ -27,11 +27,7 @@ export interface TransitionWrite {
   readonly sim: Versioned<SimState>;
   readonly transition: Transition;
   /** Caps that a growing sum must keep to; null for bookings that only correct or give back. */
-  readonly caps: {
-    readonly provider: ProviderPolicy;
-    readonly rule: Rule | null;
-    readonly hour: string;
-  } | null;
+  readonly caps: { readonly provider: ProviderPolicy; readonly rule: Rule | null } | null;
   readonly note?: OperatorNote;
 }
 
@@ -95,9 +91,11 @@ function capChanges(cap: CapDelta, limits: TransitionWrite['caps']): readonly Ch
     { attribute: 'total', delta: cap.deltaMinor, atMost: grows ? providerMax : null },
     { attribute: ruleAttribute(cap.ruleId), delta: cap.deltaMinor, atMost: grows ? ruleMax : null },
   ];
-  const hour: readonly Addition[] = limits
-    ? [{ attribute: hourAttribute(limits.hour), delta: 1, atMost: limits.provider.purchasesPerHour }]
-    : [];
+  const hourMax = cap.purchases > 0 ? (limits?.provider.purchasesPerHour ?? null) : null;
+  const hour: readonly Addition[] =
+    cap.purchases === 0
+      ? []
+      : [{ attribute: hourAttribute(cap.hour), delta: cap.purchases, atMost: hourMax }];
   const day = sums(limits?.rule?.caps.dayMinor ?? null, limits?.provider.caps.dayMinor ?? null);
   const month = sums(limits?.rule?.caps.monthMinor ?? null, limits?.provider.caps.monthMinor ?? null);
   return [
@@ -116,12 +114,12 @@ function describeCap(
   const sums = found === null ? {} : readRow('capSums', found);
   const isDay = change?.kind === 'add' && change.key.sk.startsWith('DAY#');
   const period = isDay ? 'day' : 'month';
-  const hourSum = sums[hourAttribute(limits.hour)] ?? 0;
+  const hourSum = sums[hourAttribute(cap.hour)] ?? 0;
   if (isDay && hourSum + 1 > limits.provider.purchasesPerHour) {
     return {
       kind: 'cap-exceeded',
       scope: 'provider-hour',
-      detail: `${hourSum} purchases in hour ${limits.hour}, at most ${limits.provider.purchasesPerHour}`,
+      detail: `${hourSum} purchases in hour ${cap.hour}, at most ${limits.provider.purchasesPerHour}`,
     };
   }
   const ruleCap = isDay ? limits.rule?.caps.dayMinor : limits.rule?.caps.monthMinor;

@@ -1,6 +1,8 @@
+import { dueAt } from '../core/action.ts';
 import type { ProviderId } from '../core/subject.ts';
-import type { EpochMs } from '../core/time.ts';
+import { after, type EpochMs } from '../core/time.ts';
 import { StoreError } from './errors.ts';
+import { eventGrace } from './event-store.ts';
 import { actionItem, dueActions, dueEvents, eventItem, shards } from './item-layout.ts';
 import { readRow } from './rows.ts';
 import type { Item, Key, Table } from './table.ts';
@@ -12,6 +14,7 @@ export interface DueWork {
   readonly correlationId: string;
   /** Groups the work of one SIM. */
   readonly group: string;
+  /** When it should have been done by: not the put-off moment at which the sweep looks again. */
   readonly dueAt: EpochMs;
   readonly sweeps: number;
   readonly item: Item;
@@ -36,7 +39,7 @@ export async function findDueEvents(
       id: event.eventId,
       correlationId: event.correlationId,
       group,
-      dueAt: dueOf(item),
+      dueAt: after(event.receivedAt, eventGrace),
       sweeps,
       item,
     };
@@ -56,7 +59,8 @@ export async function findDueActions(
   return readEach(items, onUnreadable, (item) => {
     const { action, sweeps } = readRow('action', item);
     const { actionId: id, correlationId, subject } = action;
-    return { kind: 'action', id, correlationId, group: subject.key, dueAt: dueOf(item), sweeps, item };
+    const since = dueAt(action.state) ?? dueOf(item);
+    return { kind: 'action', id, correlationId, group: subject.key, dueAt: since, sweeps, item };
   });
 }
 

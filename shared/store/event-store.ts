@@ -1,8 +1,9 @@
 import type { Action } from '../core/action.ts';
 import type { Decision } from '../core/decide.ts';
+import { endedOrderOf, type OrderEnd, orderEndOf } from '../core/order-end.ts';
 import type { SimState } from '../core/sim-state.ts';
 import { emptySimState } from '../core/sim-state.ts';
-import { after, type EpochMs, minutes } from '../core/time.ts';
+import { after, days, type EpochMs, minutes } from '../core/time.ts';
 import type { WebhookEvent } from '../core/webhook-event.ts';
 import { orderOf } from '../core/webhook-event.ts';
 import { keysMax } from './change-rules.ts';
@@ -13,6 +14,7 @@ import {
   eventKey,
   evidenceItem,
   evidenceKey,
+  orderEndKey,
   orderKey,
   simKey,
   toData,
@@ -42,42 +44,92 @@ export interface CallbackRecord {
   readonly now: EpochMs;
 }
 
+/** How facts that carry no time of their own are told from their repetitions. */
+export interface Repeats {
+  /** Events whose identity may come again with another meaning, such as next month's alert. */
+  readonly timeless: ReadonlySet<string>;
+  /** The id of a fact that comes again, made of the id that it would have had and the moment of the one before it. */
+  readonly nextId: (eventId: string, since: EpochMs) => string;
+}
+
+/** The same content without a time of its own is a repetition for so long: longer than any provider repeats. */
+const repetitionWindow = days(7);
+
+/** Times that the same timeless fact can come anew within the time that events are kept. */
+const repeatsMax = 20;
+
+export interface RecordedEvent {
+  /** The event as stored, or as it was stored before. */
+  readonly event: WebhookEvent;
+  readonly result: 'recorded' | 'duplicate';
+}
+
+/** `recordFacts` for events whose identity is theirs alone. */
+export async function recordCallback(
+  table: Table,
+  record: CallbackRecord,
+): Promise<readonly RecordedEvent['result'][]> {
+  const recorded = await recordFacts(table, record, { timeless: new Set(), nextId: (eventId) => eventId });
+  return recorded.map(({ result }) => result);
+}
+
 /**
  * Stores a callback's events, each once: a fact that is there already is a `duplicate`. One write for a callback
  * that reports one fact. Throws StoreError; then some events may be stored, and a repeated delivery stores the rest.
  */
-export async function recordCallback(
+export async function recordFacts(
   table: Table,
   record: CallbackRecord,
-): Promise<readonly ('recorded' | 'duplicate')[]> {
+  repeats: Repeats,
+): Promise<readonly RecordedEvent[]> {
   const inline = record.events.length === 1 && record.evidence.body.byteLength <= inlineEvidenceBytesMax;
   if (!inline) {
     await table.write([
       { kind: 'insert', item: evidenceItem(record.callbackId, record.evidence, record.now) },
     ]);
   }
-  const results: ('recorded' | 'duplicate')[] = [];
+  const evidence = inline ? record.evidence : null;
+  const results: RecordedEvent[] = [];
   for (let i = 0; i < record.events.length; i += writesAtOnce) {
     const chunk = record.events.slice(i, i + writesAtOnce);
-    results.push(
-      ...(await Promise.all(
-        chunk.map((event) => recordEvent(table, event, inline ? record.evidence : null)),
-      )),
-    );
+    results.push(...(await Promise.all(chunk.map((event) => recordFact(table, event, evidence, repeats)))));
   }
   return results;
 }
 
-async function recordEvent(
+async function recordFact(
   table: Table,
-  event: WebhookEvent,
+  first: WebhookEvent,
   evidence: Evidence | null,
-): Promise<'recorded' | 'duplicate'> {
-  const row: EventRow = { event, state: 'recorded', decisions: [], evidence, sweeps: 0 };
-  const written = await table.write([
-    { kind: 'insert', item: eventItem(row, after(event.receivedAt, eventGrace)) },
-  ]);
-  return written.ok ? 'recorded' : 'duplicate';
+  repeats: Repeats,
+): Promise<RecordedEvent> {
+  let event = first;
+  for (let repeat = 0; repeat < repeatsMax; repeat++) {
+    const row: EventRow = { event, state: 'recorded', decisions: [], evidence, sweeps: 0 };
+    const written = await table.write([
+      { kind: 'insert', item: eventItem(row, after(event.receivedAt, eventGrace)) },
+    ]);
+    if (written.ok) return { event, result: 'recorded' };
+    const found = written.failed[0]?.found ?? null;
+    if (found === null) return { event, result: 'duplicate' };
+    const stored = readRow('event', found);
+    const since = stored.event.receivedAt;
+    if (!repeats.timeless.has(first.eventId) || after(since, repetitionWindow) > event.receivedAt) {
+      await upgradeProof(table, { value: stored, version: found.version }, event);
+      return { event: stored.event, result: 'duplicate' };
+    }
+    event = { ...first, eventId: repeats.nextId(event.eventId, since) };
+  }
+  return { event, result: 'duplicate' };
+}
+
+/** A signed copy of a fact that came unsigned first proves it. Losing the race leaves it to be confirmed by a query. */
+async function upgradeProof(table: Table, stored: Versioned<EventRow>, copy: WebhookEvent): Promise<void> {
+  const { event } = stored.value;
+  if (event.proof.kind !== 'unsigned' || copy.proof.kind !== 'signed' || stored.version === null) return;
+  const row: EventRow = { ...stored.value, event: { ...event, proof: copy.proof } };
+  const sweepAt = row.state === 'decided' ? null : after(event.receivedAt, eventGrace);
+  await table.write([{ kind: 'replace', item: eventItem(row, sweepAt), ifVersion: stored.version }]);
 }
 
 /** One event, strongly consistent; null when there is none of that id. */
@@ -100,6 +152,9 @@ export async function loadSim(table: Table, key: string): Promise<Versioned<SimS
   return { value: readRow('sim', item), version: item.version };
 }
 
+/** Longer order numbers are no order of ours; they would not fit a key either. */
+const orderIdMax = 200;
+
 /** The action of ours that an event reports on, by the reference that the provider echoes or by its order number. */
 export async function findOwnAction(table: Table, event: WebhookEvent): Promise<string | null> {
   const order = orderOf(event.facts);
@@ -107,7 +162,7 @@ export async function findOwnAction(table: Table, event: WebhookEvent): Promise<
     const actionId = `act_${order.reference}`;
     if ((await table.get(actionKey(actionId))) !== null) return actionId;
   }
-  if (order?.orderId) {
+  if (order?.orderId && order.orderId.length <= orderIdMax) {
     const tie = await table.get(orderKey(event.provider, order.orderId));
     if (tie !== null) return readRow('orderTie', tie).actionId;
   }
@@ -136,6 +191,19 @@ export interface DecisionWrite {
   readonly actions: readonly Action[];
   /** The SIM with its state after the decision; null when the decision leaves it alone. */
   readonly sim: Versioned<SimState> | null;
+  /** The order's end that the decision acts on, so that no other telling of it acts too; null where there is none. */
+  readonly end?: Versioned<OrderEnd | null> | null;
+}
+
+/** The event that acted on the end of an order, strongly consistent; a value of null when none has. */
+export async function loadOrderEnd(
+  table: Table,
+  provider: string,
+  orderId: string,
+): Promise<Versioned<OrderEnd | null>> {
+  const item = await table.get(orderEndKey(provider, orderId));
+  if (item === null) return { value: null, version: null };
+  return { value: readRow('orderEnd', item), version: item.version };
 }
 
 /** Writes a decision whole or not at all. `conflict`: someone else was first; read again and decide anew. */
@@ -152,7 +220,19 @@ export async function writeDecision(table: Table, write: DecisionWrite): Promise
     ),
   ];
   if (write.sim !== null) changes.push(simChange(write.sim));
+  const orderId = endedOrderOf(write.event.value.event);
+  if (write.end && orderId !== null) changes.push(endChange(write.event.value.event, orderId, write.end));
   return (await table.write(changes)).ok ? 'written' : 'conflict';
+}
+
+function endChange(event: WebhookEvent, orderId: string, found: Versioned<OrderEnd | null>): Change {
+  const item = {
+    ...orderEndKey(event.provider, orderId),
+    data: toData(orderEndOf(event)),
+    indexes: {},
+    expiresAtSec: Math.ceil((event.receivedAt + days(100)) / 1000),
+  };
+  return replaceOrInsert(item, found.version);
 }
 
 /** Puts off an event's judgement; it stays in the due index. */

@@ -27,6 +27,11 @@ export const orderKey = (provider: ProviderId, orderId: string): Key => ({
   pk: `ORDER#${provider}#${orderId}`,
   sk: 'TIE',
 });
+/** Which event acted on the end of an order. */
+export const orderEndKey = (provider: ProviderId, orderId: string): Key => ({
+  pk: `ORDER#${provider}#${orderId}`,
+  sk: 'END',
+});
 export const capDayKey = (provider: ProviderId, day: string): Key => ({
   pk: `CAPS#${provider}`,
   sk: `DAY#${day}`,
@@ -52,6 +57,17 @@ export const quarantineHourKey = (provider: ProviderId, hour: string): Key => ({
   sk: `HOUR#${hour}`,
 });
 
+export const findingKey = (findingId: string): Key => ({ pk: `FINDING#${findingId}`, sk: 'FINDING' });
+/** How far the reconciliation of a provider got. */
+export const reconcileCursorKey = (provider: ProviderId): Key => ({
+  pk: `RECONCILE#${provider}`,
+  sk: 'CURSOR',
+});
+/** What reconciliation remembers of one SIM's orders. */
+export const orderWatchKey = (simKeyText: string): Key => ({ pk: `RECONCILE#${simKeyText}`, sk: 'WATCH' });
+/** When callbacks of a provider usually come. */
+export const arrivalsKey = (provider: ProviderId): Key => ({ pk: `PROVIDER#${provider}`, sk: 'ARRIVALS' });
+
 export const dueEvents = (shard: number): string => `EVENTS#${shard}`;
 export const dueActions = (provider: ProviderId, shard: number): string => `ACTIONS#${provider}#${shard}`;
 /** Actions that wait for a human, listed in the due index by the moment at which they began to. */
@@ -60,6 +76,10 @@ export const eventsOfDay = (day: string, shard: number): string => `EVENTS#${day
 export const actionsOfDay = (day: string, shard: number): string => `ACTIONS#${day}#${shard}`;
 /** Not sharded: the quarantine takes a few callbacks an hour at most. */
 export const quarantinedOf = (provider: ProviderId): string => `QUARANTINE#${provider}`;
+/** Differences that nobody has looked at, in the due index by the moment at which they were first seen. */
+export const openFindings = 'FINDINGS#open';
+/** Every finding by time. Not sharded: a difference is written when it appears and when it goes, not at each look. */
+export const allFindings = 'FINDINGS';
 export const timelineOf = (simKeyText: string): string => `SIM#${simKeyText}`;
 
 /** Sort key of a moment: fixed width, so that text order is time order. */

@@ -2,7 +2,10 @@ import { z } from 'zod';
 import { type Action, type Attempt, actionKinds, type Json, type LedgerEntry } from '../core/action.ts';
 import type { ProviderHealth, Switches } from '../core/controls.ts';
 import type { Decision } from '../core/decide.ts';
+import type { OrderEnd } from '../core/order-end.ts';
+import type { ProviderOrder } from '../core/provider-order.ts';
 import type { LimitWindow } from '../core/rate-limit.ts';
+import { type Difference, differenceKinds, type OrderWatch } from '../core/reconcile.ts';
 import type { SimState } from '../core/sim-state.ts';
 import type { EpochMs } from '../core/time.ts';
 import { orderStatuses, planWarnings, usageAlerts, type WebhookEvent } from '../core/webhook-event.ts';
@@ -167,6 +170,8 @@ const actionState = z.discriminatedUnion('name', [
       'attempts-exhausted',
       'claim-not-confirmed',
       'invalid-plan',
+      'rule-removed',
+      'price-unknown',
       'operator',
     ]),
     detail: z.string(),
@@ -178,7 +183,7 @@ const actionState = z.discriminatedUnion('name', [
 ]);
 
 const ledgerEntry: z.ZodType<LedgerEntry> = z.object({
-  kind: z.enum(['reserved', 'charged', 'released', 'refunded']),
+  kind: z.enum(['reserved', 'charged', 'corrected', 'released', 'refunded']),
   amount,
   at: moment,
   estimated: z.boolean(),
@@ -216,6 +221,7 @@ const action: z.ZodType<Action> = z.object({
   attempts: z.number().int(),
   verifications: z.number().int(),
   sentWindow: z.object({ first: moment, last: moment }).nullable(),
+  doubtBefore: z.object({ first: moment, last: moment }).nullable(),
   absentSince: moment.nullable(),
   baseline: json,
   needsConfirmation: z.boolean(),
@@ -227,7 +233,7 @@ const action: z.ZodType<Action> = z.object({
   }),
   ledger: z.array(ledgerEntry),
   attemptLog: z.array(attempt),
-  capPeriod: z.object({ day: z.string(), month: z.string() }).nullable(),
+  capPeriod: z.object({ hour: z.string(), day: z.string(), month: z.string() }).nullable(),
 });
 
 /** An action with the notes that operators left on it. */
@@ -318,6 +324,89 @@ const quarantined: z.ZodType<QuarantinedRow> = z.object({
   admitted: z.object({ at: moment, by: z.string(), eventIds: z.array(z.string()) }).nullable(),
 });
 
+const orderEnd: z.ZodType<OrderEnd> = z.object({
+  eventId: z.string(),
+  at: moment,
+  exact: z.boolean(),
+  reconciled: z.boolean(),
+});
+
+/** A difference between the provider's records and ours. */
+export interface FindingRow extends Difference {
+  readonly findingId: string;
+  readonly provider: string;
+  readonly simKey: string;
+  readonly simId: string;
+  readonly firstSeenAt: EpochMs;
+  readonly state:
+    | { readonly name: 'open' }
+    /** `by` is `reconcile` when the difference went away or was mended, else the operator who closed it. */
+    | { readonly name: 'resolved'; readonly at: EpochMs; readonly by: string; readonly how: string };
+}
+
+const finding: z.ZodType<FindingRow> = z.object({
+  findingId: z.string(),
+  provider: z.string(),
+  simKey: z.string(),
+  simId: z.string(),
+  kind: z.enum(differenceKinds),
+  about: z.string(),
+  orderId: z.string().nullable(),
+  actionId: z.string().nullable(),
+  detail: z.string(),
+  mended: z.string().nullable(),
+  firstSeenAt: moment,
+  state: z.discriminatedUnion('name', [
+    z.object({ name: z.literal('open') }),
+    z.object({ name: z.literal('resolved'), at: moment, by: z.string(), how: z.string() }),
+  ]),
+});
+
+const orderWatch: z.ZodType<OrderWatch> = z.object({
+  since: moment,
+  knownOrderIds: z.array(z.string()),
+  sightings: z.record(z.string(), moment),
+  openFindings: z.array(z.string()),
+});
+
+const providerOrder: z.ZodType<ProviderOrder> = z.object({
+  orderId: z.string(),
+  reference: z.string().nullable(),
+  simId: z.string(),
+  packageCode: z.string().nullable(),
+  stateCode: z.string(),
+  phase: z.enum(['waiting', 'active', 'ended', 'unknown']),
+  createdAtText: z.string().nullable(),
+  createdAt: moment.nullable(),
+  endsAtText: z.string().nullable(),
+  endsAt: moment.nullable(),
+  price: amount.nullable(),
+  refunded: z.boolean(),
+  told: facts.nullable(),
+});
+
+/** How far the reconciliation of a provider got. */
+export interface ReconcileCursorRow {
+  /** SIMs up to this key are done in the present pass; empty at its beginning. */
+  readonly afterSimKey: string;
+  /** The SIM whose pages were being read when the run ended. */
+  readonly partial: {
+    readonly simKey: string;
+    readonly nextCursor: string;
+    readonly orders: readonly ProviderOrder[];
+  } | null;
+  /** When the last whole pass ended; null before the first. */
+  readonly lastPassAt: EpochMs | null;
+}
+
+const reconcileCursor: z.ZodType<ReconcileCursorRow> = z.object({
+  afterSimKey: z.string(),
+  partial: z
+    .object({ simKey: z.string(), nextCursor: z.string(), orders: z.array(providerOrder) })
+    .nullable(),
+  lastPassAt: moment.nullable(),
+});
+
 export const rowSchemas = {
   event: eventRow,
   action: actionRow,
@@ -329,6 +418,10 @@ export const rowSchemas = {
   orderTie,
   capSums,
   quarantined,
+  orderEnd,
+  finding,
+  orderWatch,
+  reconcileCursor,
 } as const;
 
 export type RowName = keyof typeof rowSchemas;

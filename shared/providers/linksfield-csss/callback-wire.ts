@@ -194,7 +194,7 @@ function readReminder(fields: Fields): CallbackFact {
     providerType: `plan-reminder:${short(warningCode ?? 'none')}`,
     subject: readSubject(fields),
     occurredAt: null,
-    identity: `plan-reminder ${contentOf(fields)}`,
+    identity: contentOf(fields),
     // A reminder is repeated every week; only the expiry that it warns of sets this term apart from the last.
     identityIsUnique: expiresAt !== null,
   };
@@ -207,7 +207,7 @@ function readSingle(fields: Fields): CallbackFact {
     providerType,
     subject: readSubject(fields),
     occurredAt: readMoment(firstText(fields, names.time)),
-    identity: `${facts.kind} ${contentOf(fields)}`,
+    identity: contentOf(fields),
     identityIsUnique: firstText(fields, names.time) !== null,
   };
 }
@@ -325,9 +325,19 @@ function readMoment(text: string | null): EpochMs | null {
   return /^\d{10}$/.test(text) ? epochMs(Number(text) * 1_000) : null;
 }
 
+/**
+ * What the signature covers, as one text: no blank members, since they may be added without breaking it, and values as
+ * the text that was signed, since a number and its digits in quotes share one. A wrapped row and a plain one share it
+ * too. Otherwise a captured callback could be dressed up as a new fact.
+ */
 function contentOf(fields: Fields): string {
+  const signed = Object.entries(fields).filter(
+    ([name, value]) => value !== null && value !== '' && !notContent.has(name.toLowerCase()),
+  );
   return canonicalText(
-    Object.fromEntries(Object.entries(fields).filter(([name]) => !notContent.has(name.toLowerCase()))),
+    Object.fromEntries(
+      signed.map(([name, value]) => [name, typeof value === 'object' ? canonicalText(value) : String(value)]),
+    ),
   );
 }
 

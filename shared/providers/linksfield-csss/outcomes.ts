@@ -48,6 +48,13 @@ const messageHas =
     words.test(envelope?.message ?? '');
 
 /**
+ * Texts that name what is wrong with the SIM, the plan or the request. Anything else that is not success ("duplicate",
+ * "being processed", "operation failed") may stand for an order that exists, so it is looked up.
+ */
+const clearNo =
+  /not exist|not found|not support|not allow|not belong|not valid|not match|invalid|illegal|unsupported|must (?:be|not)|required|missing|parameter|不存在|未找到|无效|非法|不支持|不允许|不属于|不匹配|参数|缺少|不能为空|已下架|停售|流量余额不足/i;
+
+/**
  * The one classification of replies; the first row that fits holds. A row says "not done" only for an answer that
  * says so itself. Codes other than 0000 are not documented, so rows that look at words are inferences: a word of
  * trouble inside the provider makes the outcome unknown, and the classes of refusal only differ in what is stopped.
@@ -112,7 +119,7 @@ export const replyTable: readonly Row[] = [
   },
   {
     when: messageHas(
-      /账户余额不足|余额不足以支付|insufficient (?:account |wallet )?(?:balance|funds|credit)/i,
+      /账户余额不足|余额不足以支付|insufficient (?:account |wallet )?(?:balance|funds|credit)|balance (?:is )?not enough/i,
     ),
     verdict: 'wallet-empty',
     code: providerCode,
@@ -127,10 +134,16 @@ export const replyTable: readonly Row[] = [
     source: 'inferred from the text',
   },
   {
-    when: () => true,
+    when: messageHas(clearNo),
     verdict: 'business',
     code: providerCode,
-    source: 'protocols/linksfield.md, section 2: treat every other code as failure and keep it verbatim',
+    source: 'inferred from the text: it says what is wrong with the request, so nothing was ordered',
+  },
+  {
+    when: () => true,
+    verdict: 'unknown',
+    code: providerCode,
+    source: 'design, section 3; the list of codes could not be read (protocols/linksfield.md, section 2)',
   },
 ];
 

@@ -199,20 +199,32 @@ export function confirmByRecords(
     const row = rows.find(({ orderCode }) => orderCode === facts.order.orderId);
     return row === undefined
       ? cannotTell('order-not-listed', `the SIM has no order ${facts.order.orderId ?? '(none named)'}`)
-      : confirmEnd(facts.status, row, context);
+      : confirmEnd(facts.status, row, rows, context);
   }
   if (facts.kind === 'plan-reminder') return confirmReminder(facts.warning, rows, context);
   return cannotTell('not-confirmable', `the order records say nothing about ${facts.kind}`);
 }
 
+/** An order that ended longer ago than this is history: a claim that it ended now is not borne out by it. */
+const recentEndMs = 7 * 86_400_000;
+
 function confirmEnd(
   claim: 'expired' | 'ended-early',
   row: OrderRow,
+  rows: readonly OrderRow[],
   context: LocalTimes & { readonly now: EpochMs },
 ): Confirmation {
   const end = endOf(row, context);
   const detail = `order ${row.orderCode}: status ${row.orderStatus ?? 'none'}, expires ${row.expireDate || 'never stated'}`;
-  if (end === 'past') return { kind: 'confirmed', detail };
+  const running = rows.find(
+    (other) => other !== row && other.orderStatus === inUse && endOf(other, context) === 'future',
+  );
+  if (running !== undefined)
+    return { kind: 'denied', detail: `${detail}; order ${running.orderCode} is in use` };
+  if (end === 'past') {
+    const longAgo = endOf(row, { ...context, now: context.now - recentEndMs }) === 'past';
+    return longAgo ? cannotTell('ended-long-ago', detail) : { kind: 'confirmed', detail };
+  }
   if (end === 'future' && row.orderStatus === inUse) return { kind: 'denied', detail };
   // An order that left both known states is over, unless it is said to have expired and its end is still to come:
   // it may then be paused, which is another state that nobody has listed.

@@ -89,7 +89,9 @@ describe('claim', () => {
       ruleId: 'renew-low-data',
       day: '2026-01-14',
       month: '2026-01',
+      hour: '12',
       deltaMinor: 500,
+      purchases: 1,
     });
   });
 
@@ -141,7 +143,7 @@ describe('settle', () => {
     const { action, sim, cap } = settle(on(running(late), after(late, seconds(5))), bought);
     expect(cap).toMatchObject({ day: '2026-01-31', month: '2026-01' });
     expect(sim.committedMinor).toEqual({ '2026-01-31': 450, '2026-01': 450 });
-    expect(action.capPeriod).toEqual({ day: '2026-01-31', month: '2026-01' });
+    expect(action.capPeriod).toEqual({ hour: '23', day: '2026-01-31', month: '2026-01' });
   });
 
   it('ends a refused action, releases its money, its SIM and the cool-down of its rule', () => {
@@ -157,7 +159,7 @@ describe('settle', () => {
       ['released', 500],
     ]);
     expect(sim).toMatchObject({ openActionId: null, committedMinor: {}, cooldowns: {} });
-    expect(cap?.deltaMinor).toBe(-500);
+    expect(cap).toMatchObject({ deltaMinor: -500, purchases: -1 });
   });
 
   it.each(['wallet-empty', 'account'] as const)(

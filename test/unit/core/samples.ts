@@ -59,6 +59,7 @@ export function rule(changes: Partial<Rule> = {}, when: Partial<Rule['when']> = 
     },
     action: 'renew',
     plan: { packageCode: 'PKG001' },
+    unknownPrice: 'allow',
     maxCost: usd(500),
     cooldown: hours(12),
     approval: false,

@@ -81,6 +81,7 @@ describe('a good stage', () => {
         action: 'renew',
         plan: { packageCode: 'PKG001' },
         maxCost: { amountMinor: 500, currency: 'USD' },
+        unknownPrice: 'allow',
         cooldown: hours(12),
         approval: false,
         caps: { dayMinor: null, monthMinor: null },

@@ -552,14 +552,18 @@ describe('when something is down', () => {
 describe('a fact without a time of its own', () => {
   const reminder = { devices: [{ deviceId: '89852022018041800192', warningCode: '1' }] };
 
-  it('is the same fact again for a month, and a new one after the window', async () => {
+  it('is a repetition within seven days, and a new fact after them', async () => {
     const receiver = open();
-    const start = epochMs(days(35) * 600);
+    const start = epochMs(days(35) * 600 - 1);
     await receiver.send(csss(reminder), start);
-    await receiver.send(csss(reminder), after(start, days(30)));
+    await receiver.send(csss(reminder), epochMs(start + days(7) - 1));
     expect(receiver.rows('EVENT#')).toHaveLength(1);
-    await receiver.send(csss(reminder), after(start, days(35)));
+    await receiver.send(csss(reminder), after(start, days(31)));
     expect(receiver.rows('EVENT#')).toHaveLength(2);
+    await receiver.send(csss(reminder), after(start, days(32)));
+    expect(receiver.rows('EVENT#')).toHaveLength(2);
+    await receiver.send(csss(reminder), after(start, days(62)));
+    expect(receiver.rows('EVENT#')).toHaveLength(3);
   });
 });
 

@@ -256,6 +256,25 @@ describe('usage alert, recharge, unknown', () => {
 });
 
 describe('identity', () => {
+  // Found in review: a captured callback could be resent as a new one, since its signature still fitted.
+  test.each([
+    ['a null member', { a: null }],
+    ['an empty member', { b: '' }],
+  ])('is the same with %s more, which no signature covers', (_name, more) => {
+    const body = { device_id: iccid, order_id: 'O1', status: '1008' };
+    expect(readOne({ ...body, ...more }).identity).toBe(readOne(body).identity);
+  });
+
+  test('is the same for a number and its digits in quotes, which share a signature', () => {
+    const text = (status: string) => `{"device_id":"${iccid}","order_id":"O1","status":${status}}`;
+    expect(readOne(text('1008')).identity).toBe(readOne(text('"1008"')).identity);
+  });
+
+  test('is the same for a row alone and the row wrapped in devices', () => {
+    const device = { deviceId: iccid, expireTime: '2026-11-22 00:00:00', warningCode: '3' };
+    expect(readOne({ devices: [device] }).identity).toBe(readOne(device).identity);
+  });
+
   const body = { device_id: iccid, order_id: 'L1', status: '1008' };
 
   test('is the content, without signature and nonce and whatever the order of members', () => {

@@ -216,7 +216,7 @@ describe('purchase', () => {
     ],
     ['429', { status: 429, body: '', headers: { 'retry-after': '3' } }, 'retryable'],
     ['403', { status: 403, body: '' }, 'refused'],
-    ['a refusal', json({ code: '2001', success: false, message: 'no' }), 'refused'],
+    ['a refusal', json({ code: '2001', success: false, message: 'device not found' }), 'refused'],
   ])('sends exactly one request when the answer is %s', async (_name, answer, kind) => {
     for (const what of ['order', 'order-ota', 'renew'] as const) {
       const { client, requests } = await open({ answer: () => answer });
@@ -452,7 +452,7 @@ describe('confirm, listOrders, probe and the other calls', () => {
 
   test('confirms an expiry that the records show, and asks nothing for an event without a SIM', async () => {
     const { client, requests } = await open({
-      answer: () => page([{ ...orderRow, orderStatus: '2', expireDate: '2022-01-01 00:00:00' }]),
+      answer: () => page([{ ...orderRow, orderStatus: '2', expireDate: '2022-01-26 00:00:00' }]),
     });
     expect(await client.confirm(event('L201903020000000617'))).toMatchObject({ kind: 'confirmed' });
     expect(await client.confirm(event('FORGED'))).toMatchObject({ kind: 'unavailable' });

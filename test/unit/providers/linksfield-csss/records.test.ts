@@ -194,6 +194,17 @@ describe('an unsigned claim', () => {
     expect(judge(claim('expired'), [row('L1', changes)])).toBe(kind);
   });
 
+  test('of an expiry is denied while another order of the SIM is in use', () => {
+    const old = row('L1', { orderStatus: '3', expireDate: '2026-11-21 00:00:00' });
+    const next = row('L2', { orderStatus: '2', expireDate: '2027-11-21 00:00:00' });
+    expect(judge(claim('expired'), [old, next])).toBe('denied');
+  });
+
+  test('of an expiry can not be told when the order ended long ago', () => {
+    const old = row('L1', { orderStatus: '3', expireDate: '2024-11-21 00:00:00' });
+    expect(judge(claim('expired'), [old])).toBe('unavailable');
+  });
+
   test('of an expiry is judged by the exact time when the zone is known', () => {
     const rows = [row('L1', { orderStatus: '2', expireDate: '2026-11-22 23:00:00' })];
     expect(judge(claim('expired'), rows, beijing)).toBe('denied');
