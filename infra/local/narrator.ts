@@ -1,5 +1,6 @@
 import pc from 'picocolors';
 import type { ReceiveNotice } from '../../functions/receive/receive.ts';
+import type { ReconcileNotice } from '../../functions/reconcile/reconcile-sim.ts';
 import type { Action } from '../../shared/core/action.ts';
 import type { Decided } from '../../shared/core/decide.ts';
 import { formatMoney } from '../../shared/core/money.ts';
@@ -26,6 +27,7 @@ export function narrator(print: Print, clock: Clock): Watch {
     },
     decided: (event, decided) => line(simOf(event), 'decided', `${event.facts.kind}: ${verdictOf(decided)}`),
     acted: (action, what) => line(action.subject.simId, ...actionText(action, what)),
+    reconciled: (notice) => line(...reconcileText(notice)),
   };
 }
 
@@ -80,6 +82,32 @@ function actionText(action: Action, what: string): [string, string] {
     return [pc.yellow('unknown'.padEnd(10)), `${name}: ${state.code}; the provider's records will tell`];
   if (state.name === 'refused') return ['refused', `${name}: ${state.code} ${state.message}`];
   return [state.name, name];
+}
+
+function reconcileText(notice: ReconcileNotice): [string, string, string] {
+  switch (notice.kind) {
+    case 'finding': {
+      const { simId, kind, detail, findingId } = notice.finding;
+      const step = notice.what === 'opened' ? pc.yellow('finding'.padEnd(10)) : `finding ${notice.what}`;
+      return [simId, step, `${shortId(findingId)} ${kind}: ${detail}`];
+    }
+    case 'event':
+      return [
+        simOf(notice.event),
+        'found',
+        `${describe(notice.event)}; its callback never came, the provider's records show it`,
+      ];
+    case 'booked':
+      return [
+        notice.simId,
+        'booked',
+        `${shortId(notice.actionId)}: the ${notice.what} that the provider's records show`,
+      ];
+    default: {
+      const never: never = notice;
+      throw new Error(`unknown notice: ${JSON.stringify(never)}`);
+    }
+  }
 }
 
 function shortId(id: string): string {

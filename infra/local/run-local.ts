@@ -208,9 +208,13 @@ function startSchedules(system: LocalSystem, engines: Engines, log: Log): () => 
   const sweepTimer = setInterval(() => {
     system.sweep().catch((error: unknown) => log('error', 'sweep failed', { error: String(error) }));
   }, topology.sweep.every);
+  const reconcileTimer = setInterval(() => {
+    system.reconcile().catch((error: unknown) => log('error', 'reconcile failed', { error: String(error) }));
+  }, topology.reconcile.every);
   const purgeTimer = setInterval(() => engines.purge(), 10 * topology.sweep.every);
   return () => {
     clearInterval(sweepTimer);
+    clearInterval(reconcileTimer);
     clearInterval(purgeTimer);
   };
 }

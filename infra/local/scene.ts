@@ -47,6 +47,7 @@ export function lookout(next: Watch): Lookout {
       next.acted(action, what);
       tell({ kind: 'acted', action, what });
     },
+    reconciled: (notice) => next.reconciled?.(notice),
     until: (what, wanted) =>
       new Promise((resolve, reject) => {
         const over = (): void => {

@@ -1,9 +1,13 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { type ActDeps, act } from '../../functions/act/act.ts';
 import { type DecideDeps, decideEvent } from '../../functions/decide/decide.ts';
 import { type ReceiveDeps, type ReceiveNotice, receive } from '../../functions/receive/receive.ts';
+import { type ReconcileResult, reconcile } from '../../functions/reconcile/reconcile.ts';
+import type { ReconcileNotice } from '../../functions/reconcile/reconcile-sim.ts';
 import { sweep } from '../../functions/sweep/sweep.ts';
 import type { Action } from '../../shared/core/action.ts';
 import type { Decided } from '../../shared/core/decide.ts';
+import { after, type DurationMs, elapsed } from '../../shared/core/time.ts';
 import type { WebhookEvent } from '../../shared/core/webhook-event.ts';
 import type { HttpLambdaEvent, HttpLambdaResult } from '../../shared/lambda/http-event.ts';
 import {
@@ -37,6 +41,8 @@ export interface LocalWorld {
   readonly random: Random;
   readonly log: Log;
   readonly watch?: Watch;
+  /** Lets time pass between two free questions: real time unless a test moves its clock instead. */
+  readonly wait?: (span: DurationMs) => Promise<void>;
 }
 
 /** Who looks on: the newcomer's terminal, a test. */
@@ -44,12 +50,15 @@ export interface Watch {
   received(notice: ReceiveNotice): void;
   decided(event: WebhookEvent, decided: Decided): void;
   acted(action: Action, what: string): void;
+  reconciled?(notice: ReconcileNotice): void;
 }
 
 export interface LocalSystem {
   handleHttp(event: HttpLambdaEvent): Promise<HttpLambdaResult>;
   /** One run of the sweep. */
   sweep(): Promise<void>;
+  /** One run of the reconciliation with the providers' own records. */
+  reconcile(): Promise<ReconcileResult>;
   /** Works on the queues until none has a visible message; returns how many it handled. For scripts and tests. */
   drain(): Promise<number>;
   readonly sources: readonly QueueSource[];
@@ -81,6 +90,7 @@ export function openLocalSystem(world: LocalWorld): LocalSystem {
       const { table, events, actions, log } = world;
       await sweep(world.clock(), { table, events, actions, log });
     },
+    reconcile: () => reconcileOnce(world, clients),
     drain: () => drain(sources),
     sources,
     clients,
@@ -111,6 +121,30 @@ async function answer(
     world.log('error', 'receive failed', { requestId: event.requestContext.requestId, error: String(error) });
     return { statusCode: 503, headers: { 'retry-after': '5' }, body: '' };
   }
+}
+
+function reconcileOnce(
+  world: LocalWorld,
+  clients: ReadonlyMap<string, OpenClient>,
+): Promise<ReconcileResult> {
+  const { table, events, log, clock } = world;
+  const wait = world.wait ?? ((span: DurationMs) => sleep(span));
+  const now = clock();
+  const end = after(now, topology.reconcile.timeout);
+  return reconcile(now, {
+    table,
+    events,
+    policy: world.stage.policy,
+    providers: world.stage.providers.map(({ id, profile }) => ({
+      id,
+      profile,
+      client: clientOf(clients, id),
+    })),
+    wait,
+    timeLeft: () => elapsed(clock(), end),
+    log,
+    notice: (notice) => world.watch?.reconciled?.(notice),
+  });
 }
 
 function decideHandler(world: LocalWorld): QueueSource['handler'] {
