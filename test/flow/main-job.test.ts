@@ -352,7 +352,9 @@ describe('an unsigned callback', () => {
     await second.close();
     expect(rival).toBeNull();
     expect(shop.simulator.orders()).toHaveLength(1);
-    expect(await shop.actionOf(sim)).toMatchObject({ state: { name: 'succeeded' }, attempts: 1, fence: 1 });
+    expect(shop.told.filter(({ what }) => what === 'succeeded')).toHaveLength(1);
+    const state = { name: 'succeeded', adopted: false };
+    expect(await shop.actionOf(sim)).toMatchObject({ state, attempts: 1, fence: 1 });
   });
 });
 
