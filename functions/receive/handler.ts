@@ -44,6 +44,7 @@ const deps: ReceiveDeps = {
     }),
     queueUrl: env.EVENTS_QUEUE_URL,
     waitSec: 0,
+    tries: 1,
     ...waits,
   }),
   sides: callbackSides,

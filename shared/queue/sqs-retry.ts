@@ -2,6 +2,8 @@ import type { Random } from '../platform/random.ts';
 import { QueueError } from './errors.ts';
 
 export interface SqsRetry {
+  /** Tries of one call, 1 to 6. */
+  readonly tries: number;
   readonly random: Random;
   readonly sleep: (ms: number) => Promise<void>;
 }
@@ -21,7 +23,7 @@ const throttled = new Set([
 ]);
 
 /**
- * Repeats a call while repeating helps, at most 6 times, with full jitter between. A repeated send may send twice,
+ * Repeats a call while repeating helps, at most `tries` times, with full jitter between. A repeated send may send twice,
  * which the queue allows. The only retry layer above SQS. Throws QueueError `unavailable`.
  */
 export async function withRetries<T>(retry: SqsRetry, call: () => Promise<T>): Promise<T> {
@@ -31,7 +33,7 @@ export async function withRetries<T>(retry: SqsRetry, call: () => Promise<T>): P
     } catch (error) {
       if (error instanceof TypeError || error instanceof RangeError || error instanceof QueueError)
         throw error;
-      if (attempt >= triesMax || !mayRepeat(error)) throw unavailable(error, attempt);
+      if (attempt >= retry.tries || !mayRepeat(error)) throw unavailable(error, attempt, retry.tries);
       await pause(retry, attempt);
     }
   }
@@ -52,11 +54,11 @@ function mayRepeat(error: unknown): boolean {
   return typeof status !== 'number' || status >= 500 || status < 300;
 }
 
-function unavailable(error: unknown, attempts: number): QueueError {
+function unavailable(error: unknown, attempts: number, tries: number): QueueError {
   const name = error instanceof Error ? error.name : typeof error;
   return new QueueError(
     'unavailable',
-    `SQS failed after ${attempts} of ${triesMax} tries with ${name}; check the queue's URL, its region and the permissions of this role, or try again later`,
+    `SQS failed after ${attempts} of ${tries} tries with ${name}; check the queue's URL, its region and the permissions of this role, or try again later`,
     { cause: error },
   );
 }

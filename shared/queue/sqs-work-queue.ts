@@ -20,6 +20,8 @@ export interface SqsWorkQueueOptions {
   readonly queueUrl: string;
   /** How long a receive waits for a first message, 0 to 20 whole seconds. */
   readonly waitSec: number;
+  /** Tries of one call; 6 when left out. One where somebody waits for the answer and the message is only a hint. */
+  readonly tries?: number;
   /** For the jitter between tries. */
   readonly random: Random;
   readonly sleep: (ms: number) => Promise<void>;
@@ -41,7 +43,12 @@ export function sqsWorkQueue(options: SqsWorkQueueOptions): WorkQueue {
   if (!Number.isInteger(waitSec) || waitSec < 0 || waitSec > 20) {
     throw new RangeError(`waitSec must be a whole number from 0 to 20, but was ${waitSec}`);
   }
-  const deps: SqsDeps = { client, queueUrl, waitSec, retry: { random, sleep } };
+  const deps: SqsDeps = {
+    client,
+    queueUrl,
+    waitSec,
+    retry: { tries: options.tries ?? triesMax, random, sleep },
+  };
   return {
     send: (messages) => send(deps, messages),
     receive: (max) => receive(deps, max),
@@ -82,10 +89,10 @@ async function throughBatches<Entry extends { readonly Id: string }>(
     const again = new Set(refused.map(({ Id }) => Id));
     pending = asked.filter(({ Id }) => again.has(Id));
     if (pending.length === 0) return;
-    if (attempt >= triesMax) {
+    if (attempt >= deps.retry.tries) {
       throw new QueueError(
         'unavailable',
-        `SQS left ${pending.length} of ${entries.length} entries undone ${triesMax} times: ${refused[0]?.Code}; try again later`,
+        `SQS left ${pending.length} of ${entries.length} entries undone ${deps.retry.tries} times: ${refused[0]?.Code}; try again later`,
       );
     }
     await pause(deps.retry, attempt);
