@@ -44,6 +44,25 @@ export function stageAt(simulatorUrl: string): Stage {
   return checkStage(aimAtSimulator(loadStageFile(null), simulatorUrl), realProviders);
 }
 
+/** Lets a bench buy without end: no caps, and breakers that stay shut. */
+function uncapped(stage: Stage): Stage {
+  const none = { dayMinor: null, monthMinor: null };
+  const { policy } = stage;
+  return {
+    ...stage,
+    policy: {
+      ...policy,
+      rules: policy.rules.map((rule) => ({ ...rule, caps: none })),
+      providers: policy.providers.map((provider) => ({
+        ...provider,
+        caps: none,
+        simCaps: none,
+        purchasesPerHour: 1_000_000,
+      })),
+    },
+  };
+}
+
 export interface BenchWorld {
   readonly stage: Stage;
   readonly table: Table;
@@ -59,11 +78,13 @@ export interface BenchOptions {
   readonly wrapQueue?: (queue: WorkQueue) => WorkQueue;
   readonly wrapProvider?: (provider: Provider) => Provider;
   readonly watch?: Watch;
+  readonly withoutCaps?: boolean;
 }
 
 /** The whole system with its real functions, on the embedded engines in memory. */
 export function openBenchWorld(options: BenchOptions): BenchWorld {
-  const stage = stageAt(options.simulatorUrl);
+  const checked = stageAt(options.simulatorUrl);
+  const stage = options.withoutCaps === true ? uncapped(checked) : checked;
   const ids = stage.providers.map(({ id }) => id);
   const engines = openEmbeddedEngines(':memory:', ids, options.clock);
   const table = options.wrapTable?.(engines.table) ?? engines.table;

@@ -1,0 +1,97 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { build } from 'esbuild';
+import { buildBundles, functionNames, type StageFiles } from '../../infra/aws/bundles.ts';
+import localStage from '../../infra/stages/local.ts';
+import { receivingStageOf } from '../../shared/policy/receiving-stage.ts';
+import { stageAt } from './local-world.ts';
+
+const root = fileURLToPath(new URL('../../', import.meta.url));
+
+export interface BuiltBundle {
+  readonly name: string;
+  readonly file: string;
+  readonly bytes: number;
+}
+
+export interface BuiltBundles {
+  /** The deployed functions, receive first. */
+  readonly functions: readonly BuiltBundle[];
+  /** receive by plain esbuild: minified, without our plugins. */
+  readonly naive: BuiltBundle;
+  /** The same three SDK clients, made and nothing else. */
+  readonly clients: BuiltBundle;
+  /** The Powertools build of alternatives.ts with its DynamoDB layer and an SQS client. */
+  readonly powertools: BuiltBundle;
+  remove(): void;
+}
+
+const clientsSource = `
+  import { DynamoDBClient, PutItemCommand } from '@aws-sdk/client-dynamodb';
+  import { SendMessageBatchCommand, SQSClient } from '@aws-sdk/client-sqs';
+  import { GetSecretValueCommand, SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
+  const clients = [new DynamoDBClient({}), new SQSClient({}), new SecretsManagerClient({})];
+  export const handler = async () => [clients, PutItemCommand, SendMessageBatchCommand, GetSecretValueCommand];
+`;
+
+const powertoolsSource = `
+  import { DynamoDBPersistenceLayer } from '@aws-lambda-powertools/idempotency/dynamodb';
+  import { DynamoDBClient, PutItemCommand } from '@aws-sdk/client-dynamodb';
+  import { SendMessageCommand, SQSClient } from '@aws-sdk/client-sqs';
+  import { withPowertools } from './test/bench/alternatives.ts';
+  const table = new DynamoDBClient({});
+  const queue = new SQSClient({});
+  const sinks = {
+    insert: async (id) => { await table.send(new PutItemCommand({ TableName: 'events', Item: { id: { S: id } } })); return true; },
+    send: async (MessageBody) => { await queue.send(new SendMessageCommand({ QueueUrl: 'q', MessageBody })); },
+  };
+  const layer = new DynamoDBPersistenceLayer({ tableName: 'idempotency', awsSdkV3Client: table });
+  export const handler = (event, context) => withPowertools(sinks, layer, context)(event);
+`;
+
+/** Builds what the bundle benches compare, in a temporary folder. */
+export async function buildAll(): Promise<BuiltBundles> {
+  const folder = mkdtempSync(join(tmpdir(), 'simhook-bench-'));
+  const built = await buildBundles(join(folder, 'functions'), stageFiles());
+  return {
+    functions: functionNames.map((name) => ({
+      name,
+      file: join(built[name].folder, 'index.mjs'),
+      bytes: built[name].bytes,
+    })),
+    naive: await plain(folder, 'receive, plain esbuild', "export * from './functions/receive/handler.ts'"),
+    clients: await plain(folder, 'SDK clients alone', clientsSource),
+    powertools: await plain(folder, 'Powertools build', powertoolsSource),
+    remove: () => rmSync(folder, { recursive: true, force: true }),
+  };
+}
+
+/** Each function with the stage that it reads. */
+function stageFiles(): StageFiles {
+  const receive = receivingStageOf(stageAt('http://127.0.0.1:1'));
+  return { receive, decide: localStage, act: localStage, sweep: null, reconcile: localStage };
+}
+
+async function plain(folder: string, name: string, contents: string): Promise<BuiltBundle> {
+  const outfile = join(folder, name.replaceAll(/\W/g, '-'), 'index.mjs');
+  const result = await build({
+    absWorkingDir: root,
+    stdin: { contents, resolveDir: root, loader: 'ts' },
+    outfile,
+    bundle: true,
+    format: 'esm',
+    platform: 'node',
+    target: 'node24',
+    minify: true,
+    metafile: true,
+    logLevel: 'error',
+    banner: {
+      js: "import{createRequire as createRequireOfBundle}from'node:module';const require=createRequireOfBundle(import.meta.url);",
+    },
+  });
+  writeFileSync(join(dirname(outfile), 'stage.json'), JSON.stringify(stageFiles().receive));
+  const bytes = Object.values(result.metafile.outputs)[0]?.bytes ?? 0;
+  return { name, file: outfile, bytes };
+}

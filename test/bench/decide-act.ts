@@ -1,0 +1,96 @@
+import { pollOnce, type QueueSource } from '../../infra/local/queue-poller.ts';
+import { type EpochMs, epochMs } from '../../shared/core/time.ts';
+import { alertBody, alertRequest, signedAtMs } from './http-requests.ts';
+import { type BenchWorld, openBenchWorld } from './local-world.ts';
+import { median } from './measure.ts';
+import { instantProvider } from './metered-flow.ts';
+import { type Bench, round } from './report.ts';
+
+/**
+ * Judging events and carrying out their actions, each SIM its own, on the embedded engines in memory, with a provider
+ * that answers at once. The clock moves on by itself, so that the provider's 10 requests a second don't stop it.
+ */
+export const decideActBench: Bench = async ({ effort, quick }) => {
+  const events = quick ? 50 : 1_000;
+  const cpu = { receive: [] as number[], decide: [] as number[], act: [] as number[] };
+  for (let turn = 0; turn < Math.max(2, effort.rounds) + 1; turn++) {
+    const used = await oneRound(events);
+    // The first turn warms the code up.
+    if (turn === 0) continue;
+    cpu.receive.push(used.receive);
+    cpu.decide.push(used.decide);
+    cpu.act.push(used.act);
+  }
+  const row = (name: string, us: number): readonly (string | number)[] => [
+    name,
+    round(us),
+    Math.round(1_000_000 / us),
+  ];
+  return {
+    about: `Receive, decide and act for ${events} events, each causing one purchase; SQLite in memory, instant provider.`,
+    header: ['stage', 'CPU µs per event', 'per CPU s'],
+    rows: [
+      row('receive', median(cpu.receive)),
+      row('decide', median(cpu.decide)),
+      row('act', median(cpu.act)),
+      row('decide + act', median(cpu.decide.map((us, i) => us + (cpu.act[i] ?? 0)))),
+    ],
+  };
+};
+
+async function oneRound(
+  events: number,
+): Promise<{ readonly receive: number; readonly decide: number; readonly act: number }> {
+  const clock = movingClock();
+  const world = openBenchWorld({
+    simulatorUrl: 'http://127.0.0.1:1',
+    clock,
+    wrapProvider: instantProvider,
+    withoutCaps: true,
+  });
+  const requests = Array.from({ length: events }, (_, i) => alertRequest(alertBody(i)));
+  const [eventsSource, ...actions] = world.system.sources;
+  if (eventsSource === undefined) throw new Error('there is no events queue');
+  const receive = await cpuPer(events, async () => {
+    for (const request of requests) await world.system.handleHttp(request);
+  });
+  const decide = await cpuPer(events, () => pollEmpty([eventsSource]));
+  const act = await cpuPer(events, () => pollEmpty(actions));
+  await assertBought(world, events);
+  await world.close();
+  return { receive, decide, act };
+}
+
+/** Each look at the clock moves it by 25 ms: an action looks often enough to get its slot, and its lease lives. */
+function movingClock(): () => EpochMs {
+  let now = signedAtMs;
+  return () => {
+    now += 25;
+    return epochMs(now);
+  };
+}
+
+async function pollEmpty(sources: readonly QueueSource[]): Promise<void> {
+  for (const source of sources) {
+    let handled = 1;
+    while (handled > 0) handled = await pollOnce(source);
+  }
+}
+
+async function cpuPer(runs: number, work: () => Promise<void>): Promise<number> {
+  const before = process.cpuUsage();
+  await work();
+  const { user, system } = process.cpuUsage(before);
+  return (user + system) / runs;
+}
+
+/** A bench that did not do the work measures nothing. */
+async function assertBought(world: BenchWorld, events: number): Promise<void> {
+  const sums = await world.table.query(
+    { from: 'partition', pk: 'CAPS#eiotclub' },
+    { limit: 10, cursor: null },
+  );
+  const totals = sums.items.filter(({ sk }) => sk.startsWith('MONTH#')).map(({ data }) => data.total);
+  const spent = totals.reduce<number>((sum, total) => sum + Number(total), 0);
+  if (spent !== events * 500) throw new Error(`bought for ${spent} cents, not for ${events * 500}`);
+}
