@@ -13,6 +13,7 @@ import { makeDynamoClient } from '../../shared/store/dynamo-client.ts';
 import { dynamoTable } from '../../shared/store/dynamo-table.ts';
 import { envSchema } from './env.ts';
 import { type SweepDeps, type SweepResult, sweep } from './sweep.ts';
+import { watchSilence } from './watch-silence.ts';
 
 const sendTimeoutMs = 3_000;
 
@@ -43,6 +44,7 @@ export async function handler(lambdaEvent: unknown): Promise<SweepResult> {
   try {
     const result = await sweep(now, deps);
     const orphans = await countOrphans(now);
+    const silent = await watchSilence(now, { ...deps, providers: [...deps.actions.keys()] });
     metrics({
       at: now,
       dimensions: {},
@@ -50,6 +52,7 @@ export async function handler(lambdaEvent: unknown): Promise<SweepResult> {
         { name: 'Sweeps', value: 1, unit: 'Count' },
         { name: 'OldestDueWork', value: result.oldestMs, unit: 'Milliseconds' },
         { name: 'OrphanedActions', value: orphans, unit: 'Count' },
+        { name: 'SilentProviders', value: silent.length, unit: 'Count' },
       ],
     });
     return result;

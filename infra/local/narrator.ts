@@ -1,6 +1,7 @@
 import pc from 'picocolors';
 import type { ReceiveNotice } from '../../functions/receive/receive.ts';
 import type { ReconcileNotice } from '../../functions/reconcile/reconcile-sim.ts';
+import type { SilenceNotice } from '../../functions/sweep/watch-silence.ts';
 import type { Action } from '../../shared/core/action.ts';
 import type { Decided } from '../../shared/core/decide.ts';
 import { formatMoney } from '../../shared/core/money.ts';
@@ -28,6 +29,7 @@ export function narrator(print: Print, clock: Clock): Watch {
     decided: (event, decided) => line(simOf(event), 'decided', `${event.facts.kind}: ${verdictOf(decided)}`),
     acted: (action, what) => line(action.subject.simId, ...actionText(action, what)),
     reconciled: (notice) => line(...reconcileText(notice)),
+    silence: (notice) => line('', ...silenceText(notice)),
   };
 }
 
@@ -108,6 +110,16 @@ function reconcileText(notice: ReconcileNotice): [string, string, string] {
       throw new Error(`unknown notice: ${JSON.stringify(never)}`);
     }
   }
+}
+
+function silenceText(notice: SilenceNotice): [string, string] {
+  if (notice.kind === 'heard-again') return ['heard', `${notice.provider} is heard again`];
+  const { quietFor, usual } = notice.silence;
+  const inMinutes = (span: number): string => `${Math.round(span / 60_000)} minutes`;
+  return [
+    pc.red('silent'.padEnd(10)),
+    `${notice.provider} has sent nothing for ${inMinutes(quietFor)}; its usual pause is at most ${inMinutes(usual)}`,
+  ];
 }
 
 function shortId(id: string): string {

@@ -48,6 +48,7 @@ export function lookout(next: Watch): Lookout {
       tell({ kind: 'acted', action, what });
     },
     reconciled: (notice) => next.reconciled?.(notice),
+    silence: (notice) => next.silence?.(notice),
     until: (what, wanted) =>
       new Promise((resolve, reject) => {
         const over = (): void => {

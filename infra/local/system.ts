@@ -5,6 +5,7 @@ import { type ReceiveDeps, type ReceiveNotice, receive } from '../../functions/r
 import { type ReconcileResult, reconcile } from '../../functions/reconcile/reconcile.ts';
 import type { ReconcileNotice } from '../../functions/reconcile/reconcile-sim.ts';
 import { sweep } from '../../functions/sweep/sweep.ts';
+import { type SilenceNotice, watchSilence } from '../../functions/sweep/watch-silence.ts';
 import type { Action } from '../../shared/core/action.ts';
 import type { Decided } from '../../shared/core/decide.ts';
 import { after, type DurationMs, elapsed } from '../../shared/core/time.ts';
@@ -51,6 +52,7 @@ export interface Watch {
   decided(event: WebhookEvent, decided: Decided): void;
   acted(action: Action, what: string): void;
   reconciled?(notice: ReconcileNotice): void;
+  silence?(notice: SilenceNotice): void;
 }
 
 export interface LocalSystem {
@@ -89,6 +91,12 @@ export function openLocalSystem(world: LocalWorld): LocalSystem {
     sweep: async () => {
       const { table, events, actions, log } = world;
       await sweep(world.clock(), { table, events, actions, log });
+      await watchSilence(world.clock(), {
+        table,
+        providers: world.stage.providers.map(({ id }) => id),
+        log,
+        notice: (notice) => world.watch?.silence?.(notice),
+      });
     },
     reconcile: () => reconcileOnce(world, clients),
     drain: () => drain(sources),

@@ -6,8 +6,9 @@ import type { OrderEnd } from '../core/order-end.ts';
 import type { ProviderOrder } from '../core/provider-order.ts';
 import type { LimitWindow } from '../core/rate-limit.ts';
 import { type Difference, differenceKinds, type OrderWatch } from '../core/reconcile.ts';
+import type { Arrivals } from '../core/silence.ts';
 import type { SimState } from '../core/sim-state.ts';
-import type { EpochMs } from '../core/time.ts';
+import type { DurationMs, EpochMs } from '../core/time.ts';
 import { orderStatuses, planWarnings, usageAlerts, type WebhookEvent } from '../core/webhook-event.ts';
 import { StoreError } from './errors.ts';
 import type { Item } from './table.ts';
@@ -407,6 +408,19 @@ const reconcileCursor: z.ZodType<ReconcileCursorRow> = z.object({
   lastPassAt: moment.nullable(),
 });
 
+const span = z
+  .number()
+  .int()
+  .min(0)
+  .transform((n) => n as DurationMs);
+
+const arrivals: z.ZodType<Arrivals> = z.object({
+  provider: z.string(),
+  lastAt: moment.nullable(),
+  gaps: z.array(span),
+  alarmedAt: moment.nullable(),
+});
+
 export const rowSchemas = {
   event: eventRow,
   action: actionRow,
@@ -422,6 +436,7 @@ export const rowSchemas = {
   finding,
   orderWatch,
   reconcileCursor,
+  arrivals,
 } as const;
 
 export type RowName = keyof typeof rowSchemas;
