@@ -197,14 +197,14 @@ function capsNeverExceeded(judge: Judge, changed: Action): void {
   const provider = judge.policy.providers.find((p) => p.provider === subject.provider);
   if (capPeriod === null || provider === undefined) return;
   const rule = judge.policy.rules.find(({ ruleId }) => ruleId === changed.ruleId);
-  for (const [unit, period] of Object.entries(capPeriod)) {
+  for (const unit of ['day', 'month'] as const) {
+    const period = capPeriod[unit];
     const during = [...judge.actions.values()].filter(
-      (a) =>
-        a.subject.provider === subject.provider && a.capPeriod?.[unit === 'day' ? 'day' : 'month'] === period,
+      (a) => a.subject.provider === subject.provider && a.capPeriod?.[unit] === period,
     );
     const sum = (some: readonly Action[]): number =>
       some.reduce((total, action) => total + committed(action), 0);
-    const cap = unit === 'day' ? 'dayMinor' : 'monthMinor';
+    const cap = `${unit}Minor` as const;
     const checks = [
       ['provider', provider.caps[cap], sum(during)],
       ['rule', rule?.caps[cap] ?? null, sum(during.filter((a) => a.ruleId === changed.ruleId))],
@@ -348,7 +348,7 @@ function countersAreSums(judge: Judge): void {
   const add = (name: string, amount: number): void =>
     void expected.set(name, (expected.get(name) ?? 0) + amount);
   for (const { capPeriod, subject, ruleId, money } of judge.actions.values()) {
-    for (const period of capPeriod === null ? [] : Object.values(capPeriod)) {
+    for (const period of capPeriod === null ? [] : [capPeriod.day, capPeriod.month]) {
       const sum = money.reservedMinor + money.chargedMinor;
       add(`${subject.provider} ${period} total`, sum);
       add(`${subject.provider} ${period} rule:${ruleId}`, sum);
