@@ -71,20 +71,21 @@ async function answer(
   }
 }
 
+/** Null above the limit. The rest is read and dropped, since a client that still sends does not read its answer. */
 async function readAll(request: IncomingMessage): Promise<Buffer | null> {
   const chunks: Buffer[] = [];
   let bytes = 0;
   for await (const chunk of request as AsyncIterable<Buffer>) {
     bytes += chunk.byteLength;
-    if (bytes > gatewayBytesMax) return null;
-    chunks.push(chunk);
+    if (bytes <= gatewayBytesMax) chunks.push(chunk);
   }
-  return Buffer.concat(chunks);
+  return bytes > gatewayBytesMax ? null : Buffer.concat(chunks);
 }
 
 /** Bytes that are not UTF-8 travel as Base64, as they do through the gateway. */
 export function toLambdaEvent(request: IncomingMessage, body: Buffer, requestId: string): HttpLambdaEvent {
-  const url = new URL(request.url ?? '/', 'http://local');
+  // Taken apart by hand: a target such as `//` is no URL, and a host in it must not become part of the path.
+  const [rawPath = '/', ...query] = (request.url ?? '/').split('?');
   const text = body.toString('utf8');
   const isText = Buffer.from(text, 'utf8').equals(body);
   const headers = Object.fromEntries(
@@ -95,8 +96,8 @@ export function toLambdaEvent(request: IncomingMessage, body: Buffer, requestId:
   );
   return {
     version: '2.0',
-    rawPath: url.pathname,
-    rawQueryString: url.search.slice(1),
+    rawPath,
+    rawQueryString: query.join('?'),
     headers,
     body: isText ? text : body.toString('base64'),
     isBase64Encoded: !isText,
@@ -104,7 +105,7 @@ export function toLambdaEvent(request: IncomingMessage, body: Buffer, requestId:
       requestId,
       http: {
         method: request.method ?? 'GET',
-        path: url.pathname,
+        path: rawPath,
         sourceIp: request.socket.remoteAddress ?? '',
       },
     },

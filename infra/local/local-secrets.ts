@@ -5,6 +5,7 @@ import type { Random } from '../../shared/platform/random.ts';
 import type { SecretPurpose, SecretSet, SecretSource } from '../../shared/platform/secret-source.ts';
 import type { StageSecrets } from '../../shared/policy/stage.ts';
 import { Secret } from '../../shared/signing/index.ts';
+import { StartError } from './data-folder.ts';
 
 const keySchema = z.strictObject({ keyId: z.string().nullable(), value: z.string().min(1) });
 const providerSecretsSchema = z.strictObject({
@@ -19,15 +20,15 @@ export type LocalSecrets = z.infer<typeof fileSchema>;
 
 /**
  * The secrets of one machine: a file that only its owner may read, made with random values at the first start. They
- * fit the provider simulator; real ones come from a stage given with --stage. Throws with one clear line for a file
- * that can't be read.
+ * fit the provider simulator; real ones come from a stage given with --stage. Throws StartError for a file of another
+ * shape.
  */
 export function loadLocalSecrets(path: string, random: Random): LocalSecrets {
   if (!existsSync(path))
     writeFileSync(path, `${JSON.stringify(freshSecrets(random), null, 2)}\n`, { mode: 0o600, flag: 'wx' });
   const parsed = fileSchema.safeParse(parseJson(readFileSync(path, 'utf8')));
   if (parsed.success) return parsed.data;
-  throw new Error(
+  throw new StartError(
     `${path} is not a secrets file (${parsed.error.issues[0]?.path.join('.')}); delete it and a new one is made`,
   );
 }

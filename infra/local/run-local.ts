@@ -145,10 +145,10 @@ async function live(
       await simulator.call('setCallbackUrl', provider.id, addressOf(front, provider, secrets));
     }
     try {
-      await Promise.race([
-        playScene({ simulator, lookout: watch, print: run.print, now: run.clock() }),
-        interrupted,
-      ]);
+      const scene = playScene({ simulator, lookout: watch, print: run.print, now: run.clock() });
+      const played = await Promise.race([scene.then(() => true), interrupted.then(() => false)]);
+      // Whoever asked for the scene alone must not take an interrupted one for a whole one.
+      if (!played) return run.exit ? 1 : 0;
     } catch (error) {
       run.print(`\nthe scene stopped: ${error instanceof Error ? error.message : error}`);
       if (run.exit) return 1;
