@@ -4,10 +4,20 @@ import { StoreError } from '../../shared/store/errors.ts';
 import { StartError } from '../local/data-folder.ts';
 import { withGlobalOptions } from './command.ts';
 import { addActionCommands } from './commands/actions.ts';
+import { addBacktestCommands } from './commands/backtest.ts';
+import { addCompletionCommand } from './commands/completion.ts';
+import { addDeadLetterCommands } from './commands/dead-letters.ts';
+import { addDoctorCommand } from './commands/doctor.ts';
 import { addEventCommands } from './commands/events.ts';
 import { addExplainCommand } from './commands/explain.ts';
+import { addExportCommand } from './commands/export.ts';
+import { addProveCommand } from './commands/prove.ts';
+import { addReplayCommand } from './commands/replay.ts';
 import { addSchemaCommands } from './commands/schema.ts';
 import { addSendCommand } from './commands/send.ts';
+import { addSimCommands } from './commands/sim.ts';
+import { addSpendCommand } from './commands/spend.ts';
+import { addStopCommands } from './commands/stops.ts';
 import { exitCodes, OpsError } from './failure.ts';
 import type { OpsWorld } from './world.ts';
 
@@ -51,8 +61,18 @@ export function buildProgram(world: OpsWorld): Command {
   addSendCommand(program, world);
   addExplainCommand(program, world);
   addEventCommands(program, world);
+  addSimCommands(program, world);
   addActionCommands(program, world);
+  addStopCommands(program, world);
+  addDeadLetterCommands(program, world);
+  addReplayCommand(program, world);
+  addBacktestCommands(program, world);
+  addSpendCommand(program, world);
+  addProveCommand(program, world);
+  addExportCommand(program, world);
+  addDoctorCommand(program, world);
   addSchemaCommands(program, world);
+  addCompletionCommand(program, world);
   return program;
 }
 

@@ -2,7 +2,6 @@ import { existsSync, statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { z } from 'zod';
-import type { Clock } from '../../shared/platform/clock.ts';
 import type { SecretSource } from '../../shared/platform/secret-source.ts';
 import type { Stage, StageSecrets } from '../../shared/policy/stage.ts';
 import { makeSqsClient } from '../../shared/queue/sqs-client.ts';
@@ -10,6 +9,7 @@ import { sqsWorkQueue } from '../../shared/queue/sqs-work-queue.ts';
 import type { WorkQueue } from '../../shared/queue/work-queue.ts';
 import { makeDynamoClient } from '../../shared/store/dynamo-client.ts';
 import { dynamoTable } from '../../shared/store/dynamo-table.ts';
+import type { OnUnreadable } from '../../shared/store/event-listing.ts';
 import type { Table } from '../../shared/store/table.ts';
 import { codeOf } from '../local/data-folder.ts';
 import { openEmbeddedEngines } from '../local/engines.ts';
@@ -29,6 +29,8 @@ export interface Connection {
   readonly deadLetters: ReadonlyMap<string, WorkQueue>;
   readonly stage: Stage;
   readonly secrets: SecretSource;
+  /** Tells the operator of a row that can't be read and is left out. */
+  readonly onUnreadable: OnUnreadable;
   close(): Promise<void>;
 }
 
@@ -60,7 +62,7 @@ export async function connect(where: Where, world: OpsWorld): Promise<Connection
   const stage = await loadStage(where.stageFile, world);
   const secrets = openSecrets(where, stage, world);
   return where.deployed === null
-    ? connectLocal(where.data, { stage, secrets, clock: world.clock })
+    ? connectLocal(where.data, { stage, secrets, world })
     : connectDeployed(where.deployed, { stage, secrets, world });
 }
 
@@ -99,15 +101,15 @@ function readSecrets(path: string, world: OpsWorld): Readonly<Record<string, Sta
 
 function connectLocal(
   data: string,
-  parts: { readonly stage: Stage; readonly secrets: SecretSource; readonly clock: Clock },
+  parts: { readonly stage: Stage; readonly secrets: SecretSource; readonly world: OpsWorld },
 ): Connection {
-  const { stage, secrets, clock } = parts;
+  const { stage, secrets, world } = parts;
   const path = join(data, 'simhook.db');
   assertReadable(data, path);
   const engines = openEmbeddedEngines(
     path,
     stage.providers.map((provider) => provider.id),
-    clock,
+    world.clock,
   );
   return {
     label: `the data folder ${data}`,
@@ -119,6 +121,7 @@ function connectLocal(
     deadLetters: engines.deadLetters,
     stage,
     secrets,
+    onUnreadable: tellUnreadable(world),
     close: () => engines.close(),
   };
 }
@@ -135,6 +138,11 @@ function assertReadable(data: string, path: string): void {
       `there is no simhook in the data folder ${data}: start it once with npm start, or name another folder with --data`,
     );
   }
+}
+
+/** One line per row, without the list of everything that is wrong with it. */
+function tellUnreadable(world: OpsWorld): OnUnreadable {
+  return (error) => world.terminal.complain(`left out: ${error.message.split('\n')[0]}\n`);
 }
 
 /** How long one call to SQS may take. */
@@ -170,6 +178,7 @@ function connectDeployed(
     deadLetters,
     stage,
     secrets,
+    onUnreadable: tellUnreadable(world),
     close: async () => {
       await Promise.all([...queues.values(), ...deadLetters.values()].map((queue) => queue.close()));
       await table.close();

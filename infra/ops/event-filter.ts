@@ -80,10 +80,10 @@ export async function* findEvents(
   filter: EventFilter,
   direction: Direction,
 ): AsyncGenerator<Versioned<EventRow>> {
-  const { table } = connection;
+  const { table, onUnreadable } = connection;
   const rows =
     filter.sim === null
-      ? listEvents(table, filter.range, direction)
+      ? listEvents(table, filter.range, direction, onUnreadable)
       : eventsOfSim(connection, { ...filter, sim: filter.sim }, direction);
   for await (const row of rows) {
     if (matches(row.value, filter)) yield row;
@@ -91,12 +91,12 @@ export async function* findEvents(
 }
 
 async function* eventsOfSim(
-  { table, stage }: Connection,
+  { table, stage, onUnreadable }: Connection,
   filter: EventFilter & { readonly sim: string },
   direction: Direction,
 ): AsyncGenerator<Versioned<EventRow>> {
   for (const subject of subjectsNamed(filter.sim, stage, filter.provider)) {
-    for await (const row of simTimeline(table, subject.key, filter.range, direction)) {
+    for await (const row of simTimeline(table, subject.key, filter.range, direction, onUnreadable)) {
       if (row.kind === 'event') yield row.row;
     }
   }

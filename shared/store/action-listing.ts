@@ -1,4 +1,5 @@
 import type { ProviderId } from '../core/subject.ts';
+import { type OnUnreadable, readOr } from './event-listing.ts';
 import type { Versioned } from './event-store.ts';
 import { dueActions, shards, waitingActions } from './item-layout.ts';
 import { type ActionRow, readRow } from './rows.ts';
@@ -13,8 +14,9 @@ const endOfTime = Number.MAX_SAFE_INTEGER;
 export async function* listWaiting(
   table: Table,
   state: 'held' | 'parked',
+  onUnreadable?: OnUnreadable,
 ): AsyncGenerator<Versioned<ActionRow>> {
-  for await (const row of rowsDue(table, waitingActions(state))) {
+  for await (const row of rowsDue(table, waitingActions(state), onUnreadable)) {
     if (row.value.action.state.name === state) yield row;
   }
 }
@@ -23,17 +25,25 @@ export async function* listWaiting(
 export async function* listOpen(
   table: Table,
   providers: readonly ProviderId[],
+  onUnreadable?: OnUnreadable,
 ): AsyncGenerator<Versioned<ActionRow>> {
   for (const provider of providers) {
-    for (const shard of shards) yield* rowsDue(table, dueActions(provider, shard));
+    for (const shard of shards) yield* rowsDue(table, dueActions(provider, shard), onUnreadable);
   }
 }
 
-async function* rowsDue(table: Table, pk: string): AsyncGenerator<Versioned<ActionRow>> {
+async function* rowsDue(
+  table: Table,
+  pk: string,
+  onUnreadable: OnUnreadable | undefined,
+): AsyncGenerator<Versioned<ActionRow>> {
   let cursor: string | null = null;
   do {
     const page = await table.query({ from: 'due', pk, upTo: endOfTime }, { limit: pageSize, cursor });
-    for (const item of page.items) yield { value: readRow('action', item), version: item.version };
+    for (const item of page.items) {
+      const value = readOr(() => readRow('action', item), onUnreadable);
+      if (value !== null) yield { value, version: item.version };
+    }
     cursor = page.cursor;
   } while (cursor !== null);
 }

@@ -1,4 +1,5 @@
 import { before, days, type EpochMs, epochMs, utcDay } from '../core/time.ts';
+import { StoreError } from './errors.ts';
 import type { Versioned } from './event-store.ts';
 import { actionsOfDay, atMoment, eventsOfDay, shards } from './item-layout.ts';
 import { type ActionRow, type EventRow, type RowName, type RowOf, readRow } from './rows.ts';
@@ -19,6 +20,9 @@ export interface TimeRange {
 }
 
 export type Direction = 'oldest-first' | 'newest-first';
+
+/** Hears of a row that can't be read and is left out. Where nobody listens, such a row throws StoreError. */
+export type OnUnreadable = (error: StoreError) => void;
 
 export interface EventCount {
   readonly events: number;
@@ -46,8 +50,9 @@ export function listEvents(
   table: Table,
   range: TimeRange,
   direction: Direction,
+  onUnreadable?: OnUnreadable,
 ): AsyncGenerator<Versioned<EventRow>> {
-  return listRows(table, { row: 'event', partitionOf: eventsOfDay, range, direction });
+  return listRows(table, { row: 'event', partitionOf: eventsOfDay, range, direction }, onUnreadable);
 }
 
 /** Actions by the moment they were planned. Read from an index, so the newest may be missing for a moment. */
@@ -55,8 +60,9 @@ export function listActions(
   table: Table,
   range: TimeRange,
   direction: Direction,
+  onUnreadable?: OnUnreadable,
 ): AsyncGenerator<Versioned<ActionRow>> {
-  return listRows(table, { row: 'action', partitionOf: actionsOfDay, range, direction });
+  return listRows(table, { row: 'action', partitionOf: actionsOfDay, range, direction }, onUnreadable);
 }
 
 interface Listing<N extends RowName> {
@@ -69,6 +75,7 @@ interface Listing<N extends RowName> {
 async function* listRows<N extends RowName>(
   table: Table,
   listing: Listing<N>,
+  onUnreadable: OnUnreadable | undefined,
 ): AsyncGenerator<Versioned<RowOf<N>>> {
   const { from, to } = listing.range;
   if (from > to) return;
@@ -79,8 +86,21 @@ async function* listRows<N extends RowName>(
     const day = utcDay(epochMs((newestFirst ? last - step : first + step) * dayMs));
     const runs = shards.map((shard) => itemsOf(table, listing.partitionOf(day, shard), listing));
     for await (const item of merged(runs, newestFirst)) {
-      yield { value: readRow(listing.row, item), version: item.version };
+      const row = readOr(() => readRow(listing.row, item), onUnreadable);
+      if (row !== null) yield { value: row, version: item.version };
     }
+  }
+}
+
+/** What `read` gives; null for a row that can't be read, when somebody listens. */
+export function readOr<T>(read: () => T, onUnreadable: OnUnreadable | undefined): T | null {
+  try {
+    return read();
+  } catch (error) {
+    if (onUnreadable === undefined || !(error instanceof StoreError) || error.code !== 'corrupt-item')
+      throw error;
+    onUnreadable(error);
+    return null;
   }
 }
 

@@ -247,22 +247,23 @@ async function* chosen(
   if (state !== undefined && !['open', 'waiting', ...stateNames].includes(state)) {
     throw misused(`--state is "${state}", but it must be open, waiting or one of ${stateNames.join(', ')}`);
   }
-  const { table, stage } = connection;
+  const { table, stage, onUnreadable } = connection;
   const range = readRange(options, world.clock(), days(7));
   const timed = options.since !== undefined || options.until !== undefined;
   const indexed = state === 'held' || state === 'parked' || state === 'waiting' || state === 'open';
   if (timed || !indexed) {
-    for await (const row of listActions(table, range, 'newest-first')) {
+    for await (const row of listActions(table, range, 'newest-first', onUnreadable)) {
       if (isOfState(row.value.action, state ?? null)) yield row;
     }
     return;
   }
-  if (state !== 'parked') yield* listWaiting(table, 'held');
-  if (state === 'parked' || state === 'waiting') yield* listWaiting(table, 'parked');
+  if (state !== 'parked') yield* listWaiting(table, 'held', onUnreadable);
+  if (state === 'parked' || state === 'waiting') yield* listWaiting(table, 'parked', onUnreadable);
   if (state === 'open')
     yield* listOpen(
       table,
       stage.providers.map(({ id }) => id),
+      onUnreadable,
     );
 }
 
