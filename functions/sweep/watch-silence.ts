@@ -34,9 +34,18 @@ export interface SilenceDeps {
 /**
  * Notices when a provider stops calling: nothing fails then, so nothing else would tell. Runs beside the sweep and
  * outside the receiving path, which may be what is down. One alarm per silence, and one line when it ends. Returns
- * the providers that are silent now. Throws StoreError.
+ * the providers that are silent now. A store that fails costs this look only: the sweep beside it must not fail too.
  */
 export async function watchSilence(now: EpochMs, deps: SilenceDeps): Promise<readonly string[]> {
+  try {
+    return await watchAll(now, deps);
+  } catch (error) {
+    deps.log('warn', 'silence not watched', { error: String(error) });
+    return [];
+  }
+}
+
+async function watchAll(now: EpochMs, deps: SilenceDeps): Promise<readonly string[]> {
   const [rows, newest] = await Promise.all([
     loadArrivals(deps.table, deps.providers),
     readNewestCallbacks(deps.table, now),

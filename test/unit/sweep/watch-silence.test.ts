@@ -107,6 +107,15 @@ describe('the silence watch', () => {
     expect(await world.look()).toEqual(['eiotclub']);
   });
 
+  it('does not fail the sweep when the table does', async () => {
+    const logged: string[] = [];
+    const table = openSqliteTable({ path: ':memory:', now: () => noon });
+    await table.close();
+    const log = (level: string, message: string) => void logged.push(`${level} ${message}`);
+    expect(await watchSilence(noon, { table, providers: ['eiotclub'], log })).toEqual([]);
+    expect(logged).toEqual(['warn silence not watched']);
+  });
+
   it('goes on over midnight', async () => {
     const world = watching();
     world.pass(11 * 60 + 30);
