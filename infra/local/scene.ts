@@ -64,6 +64,8 @@ export function lookout(next: Watch): Lookout {
           over();
           reject(new Error(`the scene waited ${stepTimeoutMs / 1000} s in vain for this: ${what}`));
         }, stepTimeoutMs);
+        // Whoever waits is in this process; after Ctrl-C nobody does, and the timer must not keep it up.
+        timer.unref();
         waiting.add(waiter);
       }),
   };
@@ -130,8 +132,7 @@ async function follow(
     `the provider's callback about the order of ${sim}`,
     (n) => n.kind === 'decided' && n.sim === sim && n.eventKind === echo && n.ownActionId !== null,
   );
-  await start();
-  await Promise.all([bought, tied]);
+  await Promise.all([bought, tied, start()]);
 }
 
 /** New SIMs at each start, so that yesterday's cool-downs don't hold today's scene back. */
