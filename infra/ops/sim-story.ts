@@ -13,7 +13,20 @@ export interface StoryLine {
   /** Event or action that it belongs to. */
   readonly id: string;
   readonly text: string;
+  /** Place among lines of one moment: causes before their effects. */
+  readonly rank: number;
 }
+
+const ranks = {
+  callback: 0,
+  decided: 1,
+  planned: 2,
+  reserved: 3,
+  tried: 4,
+  booked: 5,
+  noted: 6,
+  state: 7,
+} as const;
 
 /** What an event adds to the story: its arrival and each judgement. */
 export function storyOfEvent(row: EventRow): readonly StoryLine[] {
@@ -24,6 +37,7 @@ export function storyOfEvent(row: EventRow): readonly StoryLine[] {
       at: event.receivedAt,
       kind: 'callback',
       id,
+      rank: ranks.callback,
       text: `${event.provider} ${event.providerType}: ${factsText(event.facts)}, ${proofText(event)}`,
     },
     ...decisions.map(
@@ -31,6 +45,7 @@ export function storyOfEvent(row: EventRow): readonly StoryLine[] {
         at: decision.decidedAt,
         kind: 'decision',
         id,
+        rank: ranks.decided,
         text: decisionText([decision]),
       }),
     ),
@@ -45,6 +60,7 @@ export function storyOfAction({ action, notes }: ActionRow): readonly StoryLine[
       at: action.createdAt,
       kind: 'action',
       id,
+      rank: ranks.planned,
       text: `${action.kind} planned by ${action.ruleId}, at most ${formatMoney(action.maxCost)}`,
     },
     ...action.attemptLog.map((attempt): StoryLine => {
@@ -54,6 +70,7 @@ export function storyOfAction({ action, notes }: ActionRow): readonly StoryLine[
         at: attempt.startedAt,
         kind: 'try',
         id,
+        rank: ranks.tried,
         text: `${attempt.kind} ${attempt.attemptNo}: ${attempt.result ?? 'no answer known'}${took}${detail}`,
       };
     }),
@@ -62,6 +79,7 @@ export function storyOfAction({ action, notes }: ActionRow): readonly StoryLine[
         at: entry.at,
         kind: 'money',
         id,
+        rank: entry.kind === 'reserved' ? ranks.reserved : ranks.booked,
         text: `${formatMoney(entry.amount)} ${entry.kind}${entry.estimated ? ' (estimated)' : ''}: ${entry.note}`,
       }),
     ),
@@ -70,25 +88,23 @@ export function storyOfAction({ action, notes }: ActionRow): readonly StoryLine[
         at: note.at,
         kind: 'operator',
         id,
+        rank: ranks.noted,
         text: `${note.by} ${note.did}: ${note.reason}`,
       }),
     ),
-    { at: action.stateSince, kind: 'action', id, text: `${action.state.name}: ${stateText(action.state)}` },
+    {
+      at: action.stateSince,
+      kind: 'action',
+      id,
+      rank: ranks.state,
+      text: `${action.state.name}: ${stateText(action.state)}`,
+    },
   ];
 }
 
-/** Lines of one moment stand in the order in which things happen. */
-const rank: Readonly<Record<StoryLine['kind'], number>> = {
-  callback: 0,
-  decision: 1,
-  operator: 2,
-  money: 3,
-  try: 4,
-  action: 5,
-};
-
+/** By time; lines of one moment in the order in which one thing leads to another. */
 export function inOrder(lines: readonly StoryLine[]): readonly StoryLine[] {
-  return lines.toSorted((a, b) => a.at - b.at || rank[a.kind] - rank[b.kind]);
+  return lines.toSorted((a, b) => a.at - b.at || a.rank - b.rank);
 }
 
 /** A stretch of time in which a plan ran; null ends are open. */

@@ -299,8 +299,8 @@ async function redriveQueue(
       for (const { letter, fate } of fates) tell(letter, fate);
       seen += some.length;
       progress.at(seen, Math.max(seen, visible));
-      if (world.signal.aborted) break;
       if (!wanted.dryRun && back.length > 0) await world.sleep((back.length * 1_000) / wanted.rate);
+      if (world.signal.aborted) break;
     }
   } finally {
     progress.end();
