@@ -24,11 +24,13 @@ export function addAuditCommand(program: Command, world: OpsWorld): void {
       await withConnection(context, async ({ table, stage, onUnreadable }) => {
         const providers = stage.providers.map((provider) => provider.id);
         const audit = await auditLedger(table, { month, providers, now }, onUnreadable);
-        if (context.out.json) context.out.document(audit);
-        else if (audit.differences.length === 0) {
-          context.out.line(`the ledger of ${month} is right: ${audit.actions} actions add up to what is stored`);
+        await context.out.value(audit);
+        if (audit.differences.length === 0) {
+          await context.out.line(
+            `the ledger of ${month} is right: ${audit.actions} actions add up to what is stored`,
+          );
+          return;
         }
-        if (audit.differences.length === 0) return;
         const first = audit.differences[0];
         throw failed(
           `the ledger of ${month} has ${audit.differences.length} differences, the first: ${first?.place}: booked ${first?.booked}, stored ${first?.stored}`,
