@@ -77,10 +77,12 @@ export function readRootText(text: string): RawRoot {
   return withoutDuplicates(members);
 }
 
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
 /** The text of well-formed UTF-8, with a byte order mark kept as a character; null for other bytes. */
 export function decodeUtf8(bytes: Uint8Array): string | null {
   try {
-    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
+    return utf8.decode(bytes);
   } catch {
     return null;
   }

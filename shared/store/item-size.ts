@@ -97,8 +97,14 @@ function numberBytes(value: number): number {
   if (!Number.isFinite(value) || magnitude > magnitudeMax || (value !== 0 && magnitude < magnitudeMin)) {
     throw new RangeError(`a stored number must be finite and between 1e-130 and 1e+126, but was ${value}`);
   }
-  const digits = String(magnitude).replace(/e.*$/, '').replace('.', '').replace(/^0+/, '').length;
+  const digits = digitsOf(magnitude);
   return Math.min(numberBytesMax, Math.ceil(digits / 2) + 1 + (value < 0 ? 1 : 0));
+}
+
+function digitsOf(magnitude: number): number {
+  // Nearly all stored numbers are moments, counts and amounts: whole, so their text is their digits.
+  if (Number.isSafeInteger(magnitude)) return magnitude === 0 ? 0 : String(magnitude).length;
+  return String(magnitude).replace(/e.*$/, '').replace('.', '').replace(/^0+/, '').length;
 }
 
 /** A Date, Map, function or undefined would be stored as something else than it is, so it is refused. */

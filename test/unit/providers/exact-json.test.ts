@@ -1,0 +1,88 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { readExactJson } from '../../../shared/providers/exact-json.ts';
+
+const read = (text: string): unknown => {
+  const reading = readExactJson(text);
+  return reading.ok ? reading.value : reading.reason;
+};
+
+describe('reading JSON with exact numbers', () => {
+  it('keeps each number as it is spelled', () => {
+    expect(read('[12345678901234567890, -0, 1.0, 1e5, -2.5E+10]')).toEqual([
+      '12345678901234567890',
+      '-0',
+      '1.0',
+      '1e5',
+      '-2.5E+10',
+    ]);
+  });
+
+  it('reads escapes, empty containers and a member called __proto__ as members of their own', () => {
+    const text = '{"a\\"b\\\\":"\\u0061\\n","":{},"__proto__":[ ],"\\u0062":null}';
+    const value = read(text);
+    expect(Object.entries(Object(value))).toEqual([
+      ['a"b\\', 'a\n'],
+      ['', {}],
+      ['__proto__', []],
+      ['b', null],
+    ]);
+  });
+
+  // Found by comparing with JSON.parse of Node 24.21, which answers "\\" for the second name once it has read the first.
+  it('tells an escaped name from one that it has read before at the same place', () => {
+    read('{"q":null,"\\\\":1}');
+    expect(read('{"q":null,"\\u0061":1}')).toEqual({ q: null, a: '1' });
+  });
+
+  it('refuses a name that stands twice in one object, however it is spelled, and not in two objects', () => {
+    expect(read('{"a":1,"\\u0061":2}')).toBe('duplicate-key');
+    expect(read('[{"x":{"b":1,"b":1}}]')).toBe('duplicate-key');
+    expect(read('{"a":{"a":1},"b":{"a":1}}')).toEqual({ a: { a: '1' }, b: { a: '1' } });
+  });
+
+  it('calls a broken text broken, even behind a name that stands twice', () => {
+    for (const text of ['', '{', '{"a":1,}', '{"a":1,"a":2', '[1 2]', '{"a":1}}', '01', "{'a':1}"])
+      expect(read(text), text).toBe('not-json');
+  });
+
+  it('reads 32 levels and refuses 33', () => {
+    const nested = (levels: number): string => '['.repeat(levels) + ']'.repeat(levels);
+    expect(readExactJson(nested(32)).ok).toBe(true);
+    expect(readExactJson(nested(33))).toMatchObject({
+      ok: false,
+      detail: expect.stringContaining('32 levels'),
+    });
+  });
+
+  it('reads what JSON.stringify wrote, with the numbers as texts', () => {
+    const letters = fc.string({ unit: 'grapheme-ascii', minLength: 1 });
+    const { tree } = fc.letrec((tie) => ({
+      tree: fc.oneof(
+        { maxDepth: 5 },
+        letters,
+        fc.integer(),
+        fc.boolean(),
+        fc.constant(null),
+        fc.array(tie('tree')),
+        fc.dictionary(letters, tie('tree')),
+      ),
+    }));
+    const spelled = (value: unknown): unknown => {
+      if (typeof value === 'number') return JSON.stringify(value);
+      if (Array.isArray(value)) return value.map(spelled);
+      if (typeof value !== 'object' || value === null) return value;
+      const copy: Record<string, unknown> = {};
+      for (const [name, part] of Object.entries(value)) {
+        Object.defineProperty(copy, name, { value: spelled(part), enumerable: true });
+      }
+      return copy;
+    };
+    fc.assert(
+      fc.property(tree, fc.boolean(), (value, spaced) => {
+        const text = JSON.stringify(value, null, spaced ? '\t' : undefined);
+        expect(readExactJson(text)).toEqual({ ok: true, value: spelled(value) });
+      }),
+    );
+  });
+});
