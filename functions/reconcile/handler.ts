@@ -51,7 +51,8 @@ const deps: Omit<ReconcileDeps, 'timeLeft'> = {
     ...waits,
   }),
   policy: stage.policy,
-  providers: stage.providers.map(openProvider),
+  // Those alone whose secret this function may read: the stack runs one function per provider.
+  providers: stage.providers.filter(({ id }) => Object.hasOwn(env.API_SECRET_IDS, id)).map(openProvider),
   wait: (span) => sleep(span),
   log: jsonLog,
 };

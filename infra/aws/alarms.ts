@@ -122,6 +122,13 @@ function wholeStage({ stage, state, service }: AlarmProps): readonly Watched[] {
       atLeast: 1,
     },
     {
+      id: 'ProvidersSilent',
+      reason:
+        'A provider has been silent for longer than its own usual gap, as the sweep learned it: the provider may have switched the address off. The log of sweep names it.',
+      metric: figure('SilentProviders', {}, Stats.MAXIMUM),
+      atLeast: 1,
+    },
+    {
       id: 'CallbacksNotTaken',
       reason:
         'At least 5 callbacks in 5 minutes were answered 5xx: the table, a secret or the function fails. Providers repeat for a while, then give up. Look at the log of receive.',
@@ -145,6 +152,7 @@ function functionFaults({ service }: AlarmProps): readonly Watched[] {
     ['Decide', service.decide],
     ['Sweep', service.sweep],
     ...[...service.act].map(([provider, act]) => [`Act${pascal(provider)}`, act] as const),
+    ...[...service.reconcile].map(([provider, fn]) => [`Reconcile${pascal(provider)}`, fn] as const),
   ] as const;
   return functions.map(([name, { fn }]) => ({
     id: `${name}Fails`,
@@ -230,6 +238,12 @@ function providerCalls(
       id: `Parked${id}`,
       reason: `An action at ${provider} is parked and waits for a human: a cap, a price, or an outcome that can not be told. List such actions with npx simhook.`,
       metric: figure('Actions', { provider, outcome: 'parked' }),
+      atLeast: 1,
+    },
+    {
+      id: `Findings${id}`,
+      reason: `The order records of ${provider} and the ledger differ in a way that was not known before: an order that nobody asked for, a refund, or one that is missing. List findings with npx simhook.`,
+      metric: figure('FindingsOpened', { provider }, Stats.SUM, toDuration(hours(1))),
       atLeast: 1,
     },
     {

@@ -1,10 +1,10 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { build, type Plugin } from 'esbuild';
+import { build as esbuild, type Plugin } from 'esbuild';
 
-/** Functions that are deployed; a new one is a line here and its wiring in service-stack.ts. */
-export const functionNames = ['receive', 'decide', 'act', 'sweep'] as const;
+/** Functions that are deployed; a new one is a word here and its wiring in service-stack.ts. */
+export const functionNames = ['receive', 'decide', 'act', 'sweep', 'reconcile'] as const;
 export type FunctionName = (typeof functionNames)[number];
 
 export interface Bundle {
@@ -29,16 +29,21 @@ export async function buildBundles(
   folder: string,
   stageFiles: StageFiles,
 ): Promise<Readonly<Record<FunctionName, Bundle>>> {
-  const [receive, decide, act, sweep] = await Promise.all(
-    functionNames.map((name) => buildBundle(name, join(folder, name), stageFiles[name])),
-  );
-  if (!receive || !decide || !act || !sweep) throw new Error('a bundle is missing');
-  return { receive, decide, act, sweep };
+  const build = (name: FunctionName): Promise<Bundle> =>
+    buildBundle(name, join(folder, name), stageFiles[name]);
+  const [receive, decide, act, sweep, reconcile] = await Promise.all([
+    build('receive'),
+    build('decide'),
+    build('act'),
+    build('sweep'),
+    build('reconcile'),
+  ]);
+  return { receive, decide, act, sweep, reconcile };
 }
 
 async function buildBundle(name: FunctionName, folder: string, stageFile: unknown): Promise<Bundle> {
   const entry = `functions/${name}/handler.ts`;
-  const result = await build({
+  const result = await esbuild({
     absWorkingDir: root,
     entryPoints: [entry],
     // A made-up place inside the project: paths in the source map are relative to it, and so the same everywhere.

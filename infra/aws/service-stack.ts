@@ -13,6 +13,7 @@ import type { z } from 'zod';
 import type { envSchema as actEnv } from '../../functions/act/env.ts';
 import type { envSchema as decideEnv } from '../../functions/decide/env.ts';
 import type { envSchema as receiveEnv } from '../../functions/receive/env.ts';
+import type { envSchema as reconcileEnv } from '../../functions/reconcile/env.ts';
 import type { envSchema as sweepEnv } from '../../functions/sweep/env.ts';
 import { type DurationMs, minutes } from '../../shared/core/time.ts';
 import type { Stage } from '../../shared/policy/stage.ts';
@@ -36,12 +37,13 @@ export interface ServiceStackProps extends StackProps {
   readonly absentProviders: readonly string[];
 }
 
-/** Log groups that the functions of a stage need: one each, and one per provider for act. */
+/** Log groups that the functions of a stage need: one each, and one per provider for those that call providers. */
 export function functionLogNames(providers: readonly string[]): readonly string[] {
-  return ['receive', 'decide', 'sweep', ...providers.map(actName)];
+  return ['receive', 'decide', 'sweep', ...providers.map(actName), ...providers.map(reconcileName)];
 }
 
 export const actName = (provider: string): string => `act-${provider}`;
+export const reconcileName = (provider: string): string => `reconcile-${provider}`;
 
 /** Everything that runs and holds nothing: functions, API, schedules, alarms, dashboard. May be replaced at any time. */
 export class ServiceStack extends Stack {
@@ -50,6 +52,8 @@ export class ServiceStack extends Stack {
   readonly sweep: WorkFunction;
   /** By provider. */
   readonly act: ReadonlyMap<string, WorkFunction>;
+  /** By provider. */
+  readonly reconcile: ReadonlyMap<string, WorkFunction>;
   readonly callbackApi: CallbackApi;
   private readonly props: ServiceStackProps;
 
@@ -64,6 +68,11 @@ export class ServiceStack extends Stack {
     );
     this.sweep = this.makeSweep();
     this.runEvery('Sweep', this.sweep, topology.sweep.every);
+    this.reconcile = new Map(
+      [...state.providers].map(([provider, its]) => [provider, this.makeReconcile(provider, its)]),
+    );
+    for (const [provider, reconcile] of this.reconcile)
+      this.runEvery(`Reconcile${pascal(provider)}`, reconcile, topology.reconcile.every);
     this.callbackApi = new CallbackApi(this, 'Callbacks', {
       receive: this.receive.fn,
       providers: stage.providers,
@@ -168,8 +177,37 @@ export class ServiceStack extends Stack {
       logs: this.logsOf('sweep'),
       grants: [
         { actions: ['dynamodb:BatchGetItem', 'dynamodb:PutItem'], resources: [state.table.tableArn] },
-        { actions: ['dynamodb:Query'], resources: [`${state.table.tableArn}/index/due`] },
+        {
+          actions: ['dynamodb:Query'],
+          resources: [`${state.table.tableArn}/index/due`, `${state.table.tableArn}/index/time`],
+        },
         send(state.events, ...[...state.providers.values()].map(({ actions }) => actions)),
+      ],
+    });
+  }
+
+  /** One per provider, as with act: whoever reads one provider's records can't read another's secret. */
+  private makeReconcile(provider: string, its: ProviderState): WorkFunction {
+    const { state, bundles } = this.props;
+    const { tableArn, tableName } = state.table;
+    return new WorkFunction(this, `Reconcile${pascal(provider)}`, {
+      description: `simhook: compares the records of ${provider} with the ledger`,
+      bundle: bundles.reconcile,
+      ...topology.reconcile,
+      environment: {
+        TABLE_NAME: tableName,
+        EVENTS_QUEUE_URL: state.events.queue.queueUrl,
+        API_SECRET_IDS: this.toJsonString({ [provider]: its.secretArns.api }),
+      } satisfies z.input<typeof reconcileEnv>,
+      logs: this.logsOf(reconcileName(provider)),
+      grants: [
+        {
+          actions: ['dynamodb:BatchGetItem', 'dynamodb:GetItem', 'dynamodb:PutItem', 'dynamodb:UpdateItem'],
+          resources: [tableArn],
+        },
+        { actions: ['dynamodb:Query'], resources: [`${tableArn}/index/sim`, `${tableArn}/index/time`] },
+        send(state.events),
+        { actions: ['secretsmanager:GetSecretValue'], resources: [its.secretArns.api] },
       ],
     });
   }

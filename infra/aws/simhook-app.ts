@@ -22,6 +22,7 @@ export async function makeApp(app: App, checked: DeployableStage, target: Target
     decide: input,
     act: input,
     sweep: null,
+    reconcile: input,
   });
   const ids = stage.providers.map(({ id }) => id);
   const env = environmentOf(deployment, target);

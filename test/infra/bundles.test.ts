@@ -51,6 +51,7 @@ const names = [
   'ActLinksfieldCsss',
   'ActLinksfieldCube',
   'Sweep',
+  'ReconcileEiotclub',
 ] as const;
 type Name = (typeof names)[number];
 
@@ -81,6 +82,7 @@ const bundleOf: Readonly<Record<Name, FunctionName>> = {
   ActLinksfieldCsss: 'act',
   ActLinksfieldCube: 'act',
   Sweep: 'sweep',
+  ReconcileEiotclub: 'reconcile',
 };
 
 const secretText = (value: string, keyId: string | null, token: string | null): string =>
@@ -144,11 +146,15 @@ async function openWorld(): Promise<World> {
     started.push(it);
     return it;
   };
-  const aimed = aimedAt(made.bundles.act, join(made.outdir, 'act-aimed'), 'eiotclub', baseUrl);
+  const aimed = (name: 'act' | 'reconcile'): string =>
+    aimedAt(made.bundles[name], join(made.outdir, `${name}-aimed`), 'eiotclub', baseUrl);
+  const folders: Readonly<Partial<Record<Name, string>>> = {
+    ActEiotclub: aimed('act'),
+    ReconcileEiotclub: aimed('reconcile'),
+  };
   const deployed = new Map<Name, Deployed>();
   for (const name of names) {
-    const folder = name === 'ActEiotclub' ? aimed : made.bundles[bundleOf[name]].folder;
-    deployed.set(name, await start(name, folder, {}));
+    deployed.set(name, await start(name, folders[name] ?? made.bundles[bundleOf[name]].folder, {}));
   }
   const queueClient = makeSqsClient({ ...engineAccess, endpoint: sqs.endpoint, requestTimeoutMs: 5_000 });
   return {
@@ -440,6 +446,16 @@ describeWithEngine('bundles', dynamoDbLocalProblem(), () => {
       expect(figures).toMatch(/"currency":"USD","SpendMinor":500/);
     });
 
+    it('compare one provider’s records with the ledger, and no other provider’s', async () => {
+      const tick = { schedule: 'arn:schedule', scheduledAt: '2026-11-22T05:00:00Z' };
+      const asked = world.simulator.requests({ provider: 'eiotclub' }).length;
+      const result = await the('ReconcileEiotclub').lambda.invoke(tick, 840_000);
+      const providers = [{ provider: 'eiotclub', end: 'done', sims: 1, unread: 0, opened: 0 }];
+      expect(result).toMatchObject({ providers, truncated: false });
+      expect(world.simulator.requests({ provider: 'eiotclub' }).length).toBeGreaterThan(asked);
+      expect(the('ReconcileEiotclub').lambda.lines.join('\n')).toContain('"ReconciledSims":1');
+    });
+
     it('hand a message that is no work item back, and only that one', async () => {
       const bad = {
         Records: [{ messageId: 'm1', body: 'no json', attributes: { ApproximateReceiveCount: '1' } }],
@@ -472,7 +488,14 @@ describeWithEngine('bundles', dynamoDbLocalProblem(), () => {
       }
     });
 
-    it.each(['Receive', 'Decide', 'ActEiotclub', 'Sweep'] as const)(
+    /** Rights for what this story has no room for, each with the code that needs it. */
+    const rarely: Readonly<Partial<Record<Name, readonly string[]>>> = {
+      // A price that becomes known later corrects the counters of the caps: correctCharge, capChanges.
+      // A callback must have been missing for a while before an event stands in for it: recordMissed.
+      ReconcileEiotclub: ['dynamodb:UpdateItem', 'sqs:SendMessage'],
+    };
+
+    it.each(['Receive', 'Decide', 'ActEiotclub', 'Sweep', 'ReconcileEiotclub'] as const)(
       '%s uses every right that it has',
       (name) => {
         const used = new Set(
@@ -486,7 +509,8 @@ describeWithEngine('bundles', dynamoDbLocalProblem(), () => {
         process.stdout.write(
           `${name}: allowed ${[...new Set(allowed)].sort().join(' ')}; used ${[...used].sort().join(' ')}\n`,
         );
-        expect([...used].sort()).toEqual([...new Set(allowed)].sort());
+        const expected = new Set(allowed.filter((action) => !rarely[name]?.includes(action)));
+        expect([...used].sort()).toEqual([...expected].sort());
       },
     );
   });

@@ -19,6 +19,7 @@ beforeAll(async () => {
 afterAll(() => made?.remove());
 
 const providerIds = Object.keys(production.providers);
+const idsOfProviders = ['Eiotclub', 'LinksfieldCsss', 'LinksfieldCube'];
 const sec = (ms: number): number => ms / 1_000;
 
 describe('the table', () => {
@@ -91,6 +92,9 @@ describe('what holds something', () => {
       'LogsApi160DC9DD',
       'LogsDecide25F235C9',
       'LogsReceive80926F40',
+      'LogsReconcileEiotclub9871784C',
+      'LogsReconcileLinksfieldCsssAB5765E5',
+      'LogsReconcileLinksfieldCubeED49DC34',
       'LogsSweepBCC9CB6B',
       'ScheduleDeadCC854853',
       'SecretEiotclubApi',
@@ -189,9 +193,9 @@ describe('functions', () => {
   const functions = () => ofType(made.texts.service, 'AWS::Lambda::Function');
 
   it('run on Node 24, arm64, with JSON logs, source maps and the topology’s times', () => {
-    expect(functions().size).toBe(3 + providerIds.length);
+    expect(functions().size).toBe(3 + 2 * providerIds.length);
     for (const [id, { Properties }] of functions()) {
-      const kind = /^(Receive|Decide|Sweep|Act)/.exec(id)?.[1]?.toLowerCase() as
+      const kind = /^(Receive|Decide|Sweep|Act|Reconcile)/.exec(id)?.[1]?.toLowerCase() as
         | 'receive'
         | 'decide'
         | 'sweep'
@@ -235,9 +239,13 @@ describe('functions', () => {
     }
   });
 
-  it('are started once a minute, with what can’t be started kept', () => {
-    made.templates.service.hasResourceProperties('AWS::Scheduler::Schedule', {
-      ScheduleExpression: 'rate(1 minute)',
+  it('are started by the minute and by the hour, with what can’t be started kept', () => {
+    const schedules = [...ofType(made.texts.service, 'AWS::Scheduler::Schedule').values()];
+    expect(schedules.map(({ Properties }) => Properties.ScheduleExpression).sort()).toEqual([
+      ...providerIds.map(() => 'rate(1 hour)'),
+      'rate(1 minute)',
+    ]);
+    made.templates.service.allResourcesProperties('AWS::Scheduler::Schedule', {
       State: 'ENABLED',
       Target: {
         DeadLetterConfig: { Arn: Match.anyValue() },
@@ -245,7 +253,7 @@ describe('functions', () => {
         Input: Match.stringLikeRegexp('"scheduledAt":"<aws.scheduler.scheduled-time>"'),
       },
     });
-    made.templates.service.hasResourceProperties('AWS::Lambda::EventInvokeConfig', {
+    made.templates.service.allResourcesProperties('AWS::Lambda::EventInvokeConfig', {
       MaximumRetryAttempts: 0,
     });
   });
@@ -286,7 +294,8 @@ describe('rights', () => {
       }
     }
     const roles = [...ofType(made.texts.service, 'AWS::IAM::Role').values()];
-    expect(roles).toHaveLength(3 + providerIds.length + 1);
+    // A role for each function, and one for each schedule.
+    expect(roles).toHaveLength(3 + 2 * providerIds.length + 1 + providerIds.length);
     for (const { Properties } of roles) expect(Properties.ManagedPolicyArns).toBeUndefined();
   });
 
@@ -306,17 +315,20 @@ describe('rights', () => {
       const readers = policies()
         .filter(({ statements }) => JSON.stringify(statements).includes(`Secret${id}Api`))
         .map((policy) => policy.id);
-      expect(readers).toEqual([expect.stringMatching(new RegExp(`^Act${id}Rights`))]);
-      const mine = policies().find((policy) => policy.id.startsWith(`Act${id}`));
-      const others = providerIds.filter((other) => other !== provider).length;
-      expect(JSON.stringify(mine).match(/Secret\w+?(Api|Callback)/g)).toHaveLength(1);
-      expect(others).toBeGreaterThan(0);
+      expect(readers.map((name) => name.replace(/Rights.*/, '')).sort()).toEqual([
+        `Act${id}`,
+        `Reconcile${id}`,
+      ]);
+      for (const name of [`Act${id}`, `Reconcile${id}`]) {
+        const mine = policies().find((policy) => policy.id.startsWith(`${name}Rights`));
+        expect(JSON.stringify(mine).match(/Secret\w+?(Api|Callback)/g)).toHaveLength(1);
+      }
     }
     const readsSecrets = policies().filter(({ statements }) =>
       JSON.stringify(statements).includes('GetSecretValue'),
     );
     expect(readsSecrets.map(({ id }) => id.replace(/Rights.*/, '')).sort()).toEqual(
-      ['ActEiotclub', 'ActLinksfieldCsss', 'ActLinksfieldCube', 'Receive'].sort(),
+      [...['Act', 'Reconcile'].flatMap((name) => idsOfProviders.map((id) => name + id)), 'Receive'].sort(),
     );
   });
 });
@@ -364,7 +376,6 @@ describe('alarms', () => {
 
   it('cover what must wake someone', () => {
     const names = [...alarms().keys()].map((id) => id.replace(/^Alarms(.*)[0-9A-F]{8}$/, '$1'));
-    const ids = ['Eiotclub', 'LinksfieldCsss', 'LinksfieldCube'];
     const each = [
       'ActionsWait',
       'ActionsDead',
@@ -372,6 +383,7 @@ describe('alarms', () => {
       'Silent',
       'Stopped',
       'Parked',
+      'Findings',
       'UnknownLong',
       'Spend',
     ];
@@ -382,23 +394,27 @@ describe('alarms', () => {
       'ScheduleDead',
       'WorkOverdue',
       'ActionsOrphaned',
+      'ProvidersSilent',
       'CallbacksNotTaken',
       'ReceiveThrottled',
     ];
-    const faults = ['Receive', 'Decide', 'Sweep', ...ids.map((id) => `Act${id}`)].map(
-      (name) => `${name}Fails`,
-    );
+    const faults = [
+      'Receive',
+      'Decide',
+      'Sweep',
+      ...['Act', 'Reconcile'].flatMap((name) => idsOfProviders.map((id) => name + id)),
+    ].map((name) => `${name}Fails`);
     expect(names.sort()).toEqual(
-      [...whole, ...faults, ...ids.flatMap((id) => each.map((name) => name + id))].sort(),
+      [...whole, ...faults, ...idsOfProviders.flatMap((id) => each.map((name) => name + id))].sort(),
     );
   });
 
   it('take missing figures of the sweep and of callbacks for the fault that they are', () => {
     for (const [id, { Properties }] of alarms()) {
-      const silent = /Silent|SweepStopped/.test(id);
+      const silent = /AlarmsSilent|SweepStopped/.test(id);
       expect([id, Properties.TreatMissingData]).toEqual([id, silent ? 'breaching' : 'notBreaching']);
     }
-    const [silent] = [...alarms()].filter(([id]) => id.includes('SilentEiotclub'));
+    const [silent] = [...alarms()].filter(([id]) => id.startsWith('AlarmsSilentEiotclub'));
     expect(silent?.[1].Properties).toMatchObject({ Period: 3_600, EvaluationPeriods: 12, Threshold: 0 });
   });
 
