@@ -203,7 +203,7 @@ function isExtension(action: Action): boolean {
 
 /** True while a purchase of this SIM may have made an order that the ledger does not know yet. */
 function mayOwnMore(holder: Action | null): boolean {
-  return holder !== null && holder.attempts > 0;
+  return holder !== null && holder.sentWindow !== null;
 }
 
 function compareOwnership(look: Look): {

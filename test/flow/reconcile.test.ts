@@ -2,7 +2,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import type { ReconcileResult } from '../../functions/reconcile/reconcile.ts';
 import { sumLedger } from '../../shared/core/lifecycle.ts';
 import { epochMs, utcDay } from '../../shared/core/time.ts';
-import { loadCapSums } from '../../shared/store/action-store.ts';
+import { loadAction, loadCapSums } from '../../shared/store/action-store.ts';
 import { loadEvent, loadSim } from '../../shared/store/event-store.ts';
 import {
   type FlowWorld,
@@ -190,6 +190,41 @@ describe('an order that is not ours', () => {
     await flow.system.reconcile();
     const findings = await flow.findings('open');
     expect(findings.map(({ kind, orderId }) => [kind, orderId])).toEqual([['order-not-ours', 'BY_HAND']]);
+  });
+});
+
+describe('a purchase that is parked because several orders may be it', () => {
+  it('is told which orders those are, once, and none of them is called foreign meanwhile', async () => {
+    const flow = await open();
+    await csssSim(flow, iccid(1), ['ORDER_1']);
+    await flow.pass(30);
+    flow.simulator.faults.add({
+      match: { provider: 'linksfield-csss', path: '/package/orderPackage' },
+      fault: { kind: 'drop', commit: true },
+    });
+    flow.simulator.expireOrder('ORDER_1');
+    await flow.simulator.callbacks.settled();
+    flow.lost = true;
+    await flow.system.drain();
+    flow.simulator.addSim({
+      provider: 'linksfield-csss',
+      simId: iccid(1),
+      packages: [{ code: csssPackage, state: 'waiting', orderId: 'BY_HAND' }],
+    });
+    await flow.pass(30);
+    const [action] = await flow.actions();
+    expect(action?.state).toMatchObject({ name: 'parked', reason: 'several-candidates' });
+
+    expect(runOf(await flow.system.reconcile(), 'linksfield-csss')).toMatchObject({ noted: 1, opened: 0 });
+    expect(runOf(await flow.system.reconcile(), 'linksfield-csss')).toMatchObject(nothingNew);
+    const row = await loadAction(flow.table, action?.actionId ?? '');
+    expect(row?.value.notes).toHaveLength(1);
+    expect(row?.value.notes[0]).toMatchObject({ by: 'reconcile' });
+    const [purchase] = flow.simulator.orders();
+    expect(row?.value.notes[0]?.reason).toContain('BY_HAND');
+    expect(row?.value.notes[0]?.reason).toContain(purchase?.recordId);
+    expect(row?.value.notes[0]?.reason).not.toContain('ORDER_1');
+    expect(flow.simulator.orders()).toHaveLength(1);
   });
 });
 
