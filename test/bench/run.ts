@@ -20,7 +20,6 @@ const benches: Readonly<Record<string, () => Promise<Bench>>> = {
   'bundle-size': async () => (await import('./bundle-size.ts')).bundleSizeBench,
   burst: async () => (await import('./burst.ts')).burstBench,
   scale: async () => (await import('./scale.ts')).scaleBench,
-  http: async () => (await import('./http.ts')).httpBench,
 };
 
 const resultsFile = fileURLToPath(new URL('results.json', import.meta.url));
