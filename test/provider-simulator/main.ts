@@ -13,8 +13,9 @@ interface Command {
 
 const optionsFile = process.argv[2];
 const options: SimulatorOptions = optionsFile ? JSON.parse(readFileSync(optionsFile, 'utf8')) : {};
-// Numbers of orders and callbacks go on over restarts, as a provider's would, so that none comes twice.
-const numbersBefore = Math.floor(Date.now() / 1_000) - 1_700_000_000;
+// Numbers of orders and callbacks go on over restarts, as a provider's would, so that none comes twice: one for each
+// millisecond, since a run uses several in a second.
+const numbersBefore = Date.now() - 1_700_000_000_000;
 const simulator = await createSimulator({
   ...options,
   callbacks: { sentBefore: numbersBefore, ...options.callbacks },
