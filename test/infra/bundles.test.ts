@@ -256,7 +256,7 @@ const done = { batchItemFailures: [] };
 let made: Synthesized;
 beforeAll(async () => {
   made = await synthesize();
-});
+}, 120_000);
 afterAll(() => made?.remove());
 
 describe('bundle sizes', () => {

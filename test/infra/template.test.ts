@@ -15,7 +15,7 @@ import { cdkContext, offline, ofType, resourcesOf, type Synthesized, synthesize 
 let made: Synthesized;
 beforeAll(async () => {
   made = await synthesize();
-});
+}, 120_000);
 afterAll(() => made?.remove());
 
 const providerIds = Object.keys(production.providers);
