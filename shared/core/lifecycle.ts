@@ -636,11 +636,12 @@ function logged(action: Action, attempt: Attempt): readonly Attempt[] {
   return log.filter((_, i) => i !== oldest);
 }
 
-/** Completes the try that is still open: the last one without an end. */
+/** Completes the try of the present claim, also one whose lease ran out and whose answer came after all. */
 function endAttempt(action: Action, result: string, detail: string, now: EpochMs): Action {
-  const open = action.attemptLog.findLastIndex((attempt) => attempt.endedAt === null);
-  const attemptLog = action.attemptLog.map((attempt, i) =>
-    i === open ? { ...attempt, endedAt: now, result, detail: detail.slice(0, 300) } : attempt,
+  const attemptLog = action.attemptLog.map((attempt) =>
+    attempt.fence === action.fence
+      ? { ...attempt, endedAt: now, result, detail: detail.slice(0, 300) }
+      : attempt,
   );
   return { ...action, attemptLog };
 }

@@ -173,6 +173,9 @@ describe('an answer that is read after the lease ran out', () => {
     await drive(world, worker);
     expect((await actionOf(world, actionId)).state).toMatchObject({ name: 'succeeded', adopted: false });
     expect((await actionOf(world, actionId)).fence).toBe(1);
+    const [attempt, ...more] = (await actionOf(world, actionId)).attemptLog;
+    expect(attempt).toMatchObject({ result: 'succeeded', detail: world.simulator.orders()[0]?.orderId });
+    expect(more).toEqual([]);
   });
 
   it('is written as a refusal when nobody has asked the provider', async () => {

@@ -101,57 +101,62 @@ describe('refusals in a row', () => {
   });
 });
 
-describe.each(['eiotclub', 'linksfield-csss'] as const)('a rate limit of %s', (provider) => {
-  async function openLimited(): Promise<{ readonly world: World; readonly actionId: string }> {
-    const world = await openWorld();
-    changeProvider(world, provider, { purchasesPerHour: 1 });
-    for (const n of [1, 2]) holdCsssOrder(world, n, `ORDER_${n}`, 'ended');
-    const { simId } = simOf(world, provider);
-    world.simulator.faults.add({
-      match: ({ path, bodyText }) => paid.test(path) && bodyText.includes(simId),
-      times: Number.POSITIVE_INFINITY,
-      fault: { kind: 'rate-limit', retryAfterSec: null },
+// Hundreds of calls in virtual time: seconds on a busy machine.
+describe.each(['eiotclub', 'linksfield-csss'] as const)(
+  'a rate limit of %s',
+  { timeout: 60_000 },
+  (provider) => {
+    async function openLimited(): Promise<{ readonly world: World; readonly actionId: string }> {
+      const world = await openWorld();
+      changeProvider(world, provider, { purchasesPerHour: 1 });
+      for (const n of [1, 2]) holdCsssOrder(world, n, `ORDER_${n}`, 'ended');
+      const { simId } = simOf(world, provider);
+      world.simulator.faults.add({
+        match: ({ path, bodyText }) => paid.test(path) && bodyText.includes(simId),
+        times: Number.POSITIVE_INFINITY,
+        fault: { kind: 'rate-limit', retryAfterSec: null },
+      });
+      return { world, actionId: await cause(world, causeOf(world, 1)) };
+    }
+    const causeOf = (world: World, n: number) =>
+      provider === 'eiotclub' ? lowDataEvent(world, n) : expiredEvent(world, n);
+
+    it('for an hour is tried with growing pauses and takes nothing from the hour', async () => {
+      const { world, actionId } = await openLimited();
+      await pass(world, minutes(58));
+      const action = await actionOf(world, actionId);
+      expect(action).toMatchObject({ state: { name: 'planned' }, attemptsBurned: 0, sentWindow: null });
+      expect(action.attempts).toBe(paidCalls(world));
+      expect(action.attempts).toBeGreaterThan(8);
+      expect(action.attempts).toBeLessThan(40);
+      const starts = action.attemptLog.map(({ startedAt }) => startedAt);
+      const span = (from: number, to: number): number => (starts.at(to) ?? 0) - (starts.at(from) ?? 0);
+      expect(span(-4, -1)).toBeGreaterThan(5 * span(0, 3));
+      const sums = await loadCapSums(world.engines.table, provider, utcDay(now(world)));
+      expect(sums).toMatchObject({ total: 0, 'hour:12': 0 });
+
+      const other = await cause(world, causeOf(world, 2));
+      await pass(world, seconds(45));
+      expect((await actionOf(world, other)).state.name).toBe('succeeded');
+      expect(world.simulator.orders()).toHaveLength(1);
     });
-    return { world, actionId: await cause(world, causeOf(world, 1)) };
-  }
-  const causeOf = (world: World, n: number) =>
-    provider === 'eiotclub' ? lowDataEvent(world, n) : expiredEvent(world, n);
 
-  it('for an hour is tried with growing pauses and takes nothing from the hour', async () => {
-    const { world, actionId } = await openLimited();
-    await pass(world, minutes(58));
-    const action = await actionOf(world, actionId);
-    expect(action).toMatchObject({ state: { name: 'planned' }, attemptsBurned: 0, sentWindow: null });
-    expect(action.attempts).toBe(paidCalls(world));
-    expect(action.attempts).toBeGreaterThan(8);
-    expect(action.attempts).toBeLessThan(40);
-    const starts = action.attemptLog.map(({ startedAt }) => startedAt);
-    const span = (from: number, to: number): number => (starts.at(to) ?? 0) - (starts.at(from) ?? 0);
-    expect(span(-4, -1)).toBeGreaterThan(5 * span(0, 3));
-    const sums = await loadCapSums(world.engines.table, provider, utcDay(now(world)));
-    expect(sums).toMatchObject({ total: 0, 'hour:12': 0 });
-
-    const other = await cause(world, causeOf(world, 2));
-    await pass(world, seconds(45));
-    expect((await actionOf(world, other)).state.name).toBe('succeeded');
-    expect(world.simulator.orders()).toHaveLength(1);
-  });
-
-  it('without an end is given up after a hundred tries, and the stored item stays small', async () => {
-    const { world, actionId } = await openLimited();
-    await pass(world, hours(20));
-    const action = await actionOf(world, actionId);
-    expect(action.state).toEqual({
-      name: 'parked',
-      reason: 'attempts-exhausted',
-      detail: '100 tries of any kind',
-      mayHaveBought: false,
+    it('without an end is given up after a hundred tries, and the stored item stays small', async () => {
+      const { world, actionId } = await openLimited();
+      await pass(world, hours(20));
+      const action = await actionOf(world, actionId);
+      expect(action.state).toEqual({
+        name: 'parked',
+        reason: 'attempts-exhausted',
+        detail: '100 tries of any kind',
+        mayHaveBought: false,
+      });
+      expect(paidCalls(world)).toBe(100);
+      const row = await loadAction(world.engines.table, actionId);
+      expect(JSON.stringify(row?.value).length).toBeLessThan(64 * 1024);
+      const sim = await loadSim(world.engines.table, action.subject.key);
+      expect(sim.value).toMatchObject({ openActionId: null, claimedAt: [] });
+      expect(world.simulator.orders()).toEqual([]);
     });
-    expect(paidCalls(world)).toBe(100);
-    const row = await loadAction(world.engines.table, actionId);
-    expect(JSON.stringify(row?.value).length).toBeLessThan(64 * 1024);
-    const sim = await loadSim(world.engines.table, action.subject.key);
-    expect(sim.value).toMatchObject({ openActionId: null, claimedAt: [] });
-    expect(world.simulator.orders()).toEqual([]);
-  });
-});
+  },
+);

@@ -30,7 +30,8 @@ async function openLost(
   return { world, actionId };
 }
 
-describe.each(providers)('questions to %s', (provider) => {
+// Hundreds of calls in virtual time: seconds on a busy machine.
+describe.each(providers)('questions to %s', { timeout: 60_000 }, (provider) => {
   it.each(['throws', 'silent'] as const)(
     'whose worker dies each time (%s) end within a day, at a human, with the money still reserved',
     async (how) => {
