@@ -3,12 +3,15 @@ import { silentLog } from '../../shared/platform/log.ts';
 import { callbackSides } from '../../shared/providers/registry.ts';
 import type { WorkMessage, WorkQueue } from '../../shared/queue/work-queue.ts';
 import { assertChanges, keyOf, keyText } from '../../shared/store/change-rules.ts';
-import type { Item, Table } from '../../shared/store/table.ts';
+import type { Table } from '../../shared/store/table.ts';
 import { simulatorSecrets, stageAt } from './local-world.ts';
 
-/** A table in a Map that knows inserts only, so that a bench of receive measures receive and not a store. */
-export function mapTable(): { readonly table: Table; clear(): void } {
-  const items = new Map<string, Item>();
+/**
+ * A table that knows inserts only and remembers keys only, so that a bench of receive measures receive: a real store
+ * writes the item out and lets go of it, too.
+ */
+export function keyTable(): { readonly table: Table; clear(): void } {
+  const keys = new Set<string>();
   const unused = async (): Promise<never> => {
     throw new Error('receive only inserts');
   };
@@ -19,18 +22,14 @@ export function mapTable(): { readonly table: Table; clear(): void } {
     close: async () => undefined,
     write: async (changes) => {
       assertChanges(changes);
-      const failed = changes.flatMap((change, index) => {
-        const found = items.get(keyText(keyOf(change)));
-        return found === undefined ? [] : [{ index, found }];
-      });
+      const texts = changes.map((change) => keyText(keyOf(change)));
+      const failed = texts.flatMap((text, index) => (keys.has(text) ? [{ index, found: null }] : []));
       if (failed.length > 0) return { ok: false, failed };
-      for (const change of changes) {
-        if (change.kind === 'insert') items.set(keyText(change.item), { ...change.item, version: 1 });
-      }
+      for (const text of texts) keys.add(text);
       return { ok: true };
     },
   };
-  return { table, clear: () => items.clear() };
+  return { table, clear: () => keys.clear() };
 }
 
 /** A queue that remembers its latest messages only. */

@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { fileURLToPath } from 'node:url';
@@ -65,4 +66,6 @@ function keep(name: string, report: BenchReport): void {
     benches: { ...before.benches, [name]: { ranAt, ...report } },
   };
   writeFileSync(resultsFile, `${JSON.stringify(results, null, 2)}\n`);
+  // The file is committed, so it keeps the project's format.
+  spawnSync('npx', ['--no', 'biome', 'format', '--write', resultsFile], { stdio: 'ignore' });
 }
