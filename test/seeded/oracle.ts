@@ -305,8 +305,9 @@ function moneyIsSumOfLedger(judge: Judge, action: Action): void {
 }
 
 /** At the end: what was bought is booked, what is booked was bought, and the counters are the sums of the actions. */
-export function ledgerAgrees(judge: Judge): void {
+export function ledgerAgrees(judge: Judge, isJudged: (provider: string) => boolean = () => true): void {
   for (const action of judge.actions.values()) {
+    if (!isJudged(action.subject.provider)) continue;
     const bought = judge.purchases.find(({ actionId }) => actionId === action.actionId)?.purchase ?? null;
     const problem =
       action.state.name === 'succeeded'

@@ -56,15 +56,21 @@ import {
   type Violation,
 } from './oracle.ts';
 import { createScheduler } from './scheduler.ts';
-import { drawStage, stageOf } from './stages.ts';
+import { drawStage, type StageDraw, stageOf } from './stages.ts';
 import { createTrace } from './trace.ts';
 import { clockOf, createWorker, kill, type Sim, step, type Worker } from './worker.ts';
-import { hookUrl, horizonMax, startWorkload } from './workload.ts';
+import { hookUrl, horizonMax, startBurst, startWorkload, type Workload } from './workload.ts';
 
 export interface RunOptions {
   readonly mutation?: Mutation;
-  /** Lets the provider break what its profile promises; the invariants about money are not asserted then. */
+  /** Lets providers commit later than their profiles say; CSSS, which takes no order number, may then sell twice. */
   readonly breaksPromises?: boolean;
+  /** Instead of the seed's own events: so many usage alerts for as many SIMs at once, without any fault. */
+  readonly burst?: number;
+  /** How the operator set the limits; drawn by the seed unless given. */
+  readonly stage?: StageDraw;
+  /** Workers on each queue; 2 unless given. */
+  readonly workers?: number;
   /** Lines of the trace in the result; 60 unless given, and only for a run that failed. */
   readonly traceLines?: number;
   /** Trace every worker, not only those that touched what broke, and a run that did not fail too. */
@@ -78,6 +84,8 @@ export interface RunResult {
   readonly faults: FaultCounts;
   readonly steps: number;
   readonly purchases: number;
+  /** Virtual time from the start to the last purchase, in ms. */
+  readonly lastPurchaseMs: number;
   readonly actions: number;
   readonly callbacks: number;
   readonly states: Readonly<Record<string, number>>;
@@ -105,6 +113,8 @@ interface World extends Sim {
   readonly functionTimeouts: boolean;
   readonly refundOf: Map<string, { readonly orderId: string; readonly amountMinor: number }>;
   readonly wake: Map<string, () => void>;
+  readonly startMs: number;
+  readonly stepsMax: number;
   readonly counters: { workers: number; callbacks: number };
   armSweep: (dueAtMs: number) => void;
 }
@@ -115,9 +125,10 @@ export async function runSeed(seed: number, options: RunOptions = {}): Promise<R
   const { scheduler, chance, judge, random } = world;
   const start = scheduler.now();
   const horizonMs = random.integer(600_000, horizonMax);
-  startPollers(world);
+  startPollers(world, options.workers ?? 2);
   startSweeps(world);
-  startWorkload({
+  if (options.burst !== undefined) chance.calm();
+  const load: Workload = {
     scheduler,
     random,
     chance,
@@ -131,9 +142,13 @@ export async function runSeed(seed: number, options: RunOptions = {}): Promise<R
         bodyText: printJson(body),
       }).catch(() => undefined),
     horizonMs,
-  });
-  startWeather(world, horizonMs);
-  const broken = (): boolean => judge.violation !== null || scheduler.steps() > stepsMax;
+  };
+  if (options.burst !== undefined) startBurst(load, options.burst);
+  else {
+    startWorkload(load);
+    startWeather(world, horizonMs);
+  }
+  const broken = (): boolean => judge.violation !== null || scheduler.steps() > world.stepsMax;
   await scheduler.runUntil(() => broken() || scheduler.now() - start > horizonMs);
   if (!broken()) await calmDown(world);
   const calmAt = scheduler.now();
@@ -154,7 +169,7 @@ async function createWorld(seed: number, options: RunOptions): Promise<World> {
   const scheduler = createScheduler(startMs, random);
   const chance = createChance(random);
   const trace = createTrace(startMs);
-  const stage = stageOf(drawStage(random));
+  const stage = stageOf(options.stage ?? drawStage(random));
   const judge = createJudge(stage.policy);
   const rotation: Rotation = { stored: false, signing: false };
   const engines = openSeededEngines(
@@ -200,6 +215,8 @@ async function createWorld(seed: number, options: RunOptions): Promise<World> {
     functionTimeouts: random.fraction() < 0.5,
     refundOf: new Map(),
     wake: new Map(),
+    startMs,
+    stepsMax: options.burst === undefined ? stepsMax : 2_000_000,
     counters: { workers: 0, callbacks: 0 },
     armSweep: () => undefined,
   };
@@ -248,10 +265,7 @@ function noteWritten(world: World, changes: readonly Change[], worker: Worker): 
   }
 }
 
-/** Two workers a queue, as two Lambda environments or two processes would be. */
-const workersPerQueue = 2;
-
-function startPollers(world: World): void {
+function startPollers(world: World, workersPerQueue: number): void {
   const { engines, stage } = world;
   const queues: readonly [string, WorkQueue, 'event' | 'action', StageProvider | null][] = [
     ['events', engines.events, 'event', null],
@@ -445,12 +459,16 @@ function arrive(world: World, worker: Worker, _request: ApiRequest, play: () => 
       purchase.provider,
       `  SOLD ${purchase.orderId} for ${purchase.simId}, ${worker.actionId}`,
     );
-    if (!world.breaksPromises) oneOrderPerCause(judge, bought);
+    if (keepsMoney(world, purchase.provider)) oneOrderPerCause(judge, bought);
     boughtOnVerifiedClaim(judge, bought);
     capsHoldInTheBooks(judge);
   }
   return exchange;
 }
+
+/** EIOTCLUB refuses a second order of one number, so there not even a broken promise may cost money twice. */
+const keepsMoney = (world: World, provider: string): boolean =>
+  !world.breaksPromises || provider === 'eiotclub';
 
 // ---- the sweep ----
 
@@ -697,7 +715,8 @@ async function calmDown(world: World): Promise<void> {
 async function judgeTheEnd(world: World): Promise<void> {
   const { judge, scheduler, real } = world;
   const left = world.engines.leftOver();
-  if (scheduler.steps() > stepsMax) fail(judge, '9 everything-drains', `more than ${stepsMax} steps`);
+  if (scheduler.steps() > world.stepsMax)
+    fail(judge, '9 everything-drains', `more than ${world.stepsMax} steps`);
   if (!scheduler.isIdle() || left !== null)
     fail(judge, '9 everything-drains', left ?? 'work goes on for ever');
   storedOnceAtTheEnd(judge);
@@ -711,7 +730,7 @@ async function judgeTheEnd(world: World): Promise<void> {
     for (const item of page.items) waiting.add(readRow('action', item).action.actionId);
   }
   everyActionEndsKnown(judge, waiting);
-  if (!world.breaksPromises) ledgerAgrees(judge);
+  ledgerAgrees(judge, (provider) => keepsMoney(world, provider));
 }
 
 /** Ids of ours, of SIMs and of orders, as they stand in the text of a violation. */
@@ -737,6 +756,7 @@ function resultOf(seed: number, world: World, options: RunOptions): RunResult {
     faults: chance.counts,
     steps: scheduler.steps(),
     purchases: judge.purchases.length,
+    lastPurchaseMs: Math.max(0, ...judge.purchases.map(({ purchase }) => purchase.at)) - world.startMs,
     actions: judge.actions.size,
     callbacks: world.counters.callbacks,
     states,

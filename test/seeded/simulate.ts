@@ -15,7 +15,7 @@ const program = new Command('npm run simulate --')
   .option('--everything', 'with --seed: trace all workers, not only those that touched what broke', false)
   .option(
     '--breaks-promises',
-    'let the provider break what its profile promises; money is then not asserted',
+    'let providers commit later than their profiles say; the money of CSSS is then not asserted',
     false,
   );
 

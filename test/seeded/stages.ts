@@ -50,7 +50,7 @@ function inputOf({ caps, velocity, purchasesPerHour, approval, requestsPerSec }:
         limits,
         caps: {
           sim: { day: tight ? '10.00 USD' : '100.00 USD' },
-          provider: { day: tight ? '15.00 USD' : '500.00 USD', month: '900.00 USD' },
+          provider: { day: tight ? '15.00 USD' : '50000.00 USD', month: '90000.00 USD' },
         },
       },
       'linksfield-csss': {

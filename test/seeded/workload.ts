@@ -29,6 +29,17 @@ export interface Workload {
 export const hookUrl = 'http://hook.invalid';
 const genuine = (what: string): Claim => ({ genuine: () => true, what });
 
+/** Alerts for many SIMs in the same second. */
+export function startBurst(load: Workload, sims: number): void {
+  for (let i = 0; i < sims; i++) {
+    const iccid = `898523${String(1_000_000_000_000 + i * 7)}`;
+    const body = { event: 'FlowAlert', id: `simb${i}`, iccid, alert_type: 1, alert_value: '9' };
+    load.simulator.addSim({ provider: 'eiotclub', simId: iccid });
+    load.claim(body.id, genuine('a usage alert'));
+    load.scheduler.after(load.random.integer(0, 1_000), () => void load.simulator.emit('eiotclub', body));
+  }
+}
+
 interface Cards {
   readonly eiotclub: readonly string[];
   readonly csss: readonly string[];
