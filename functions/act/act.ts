@@ -111,15 +111,14 @@ async function purchase(row: Versioned<ActionRow>, deps: ActDeps): Promise<void>
   if (!(await mayGoOn(row, sim.value, deps))) return;
   const confirmed = await confirmClaim(row, deps);
   if (confirmed === null) return;
-  const prepared = await prepare(confirmed, deps);
+  const prepared = await askBefore(confirmed, deps);
   if (prepared === null) return;
-  if (!(await lookOnceMore(confirmed, deps))) return;
   if (deps.timeLeft() < deps.profile.callTimeout + deps.lease.startWithin) {
     return waitUntil(confirmed, after(deps.clock(), seconds(1)), 'too little time left for a call', deps);
   }
   const token = `${action.actionId}:${action.fence + 1}`;
   const slot = await takeSlot(token, deps);
-  if (slot.kind === 'wait') return waitUntil(confirmed, slot.until, slot.why, deps);
+  if (slot.kind === 'wait') return waitUntil(withPrepared(confirmed, prepared), slot.until, slot.why, deps);
   try {
     const running = await claimAction(confirmed, prepared, deps);
     if (running !== null) await callAndSettle(running, deps);
@@ -234,6 +233,25 @@ async function confirmClaim(row: Versioned<ActionRow>, deps: ActDeps): Promise<V
 /** How long a claim may stay unconfirmed before a human is asked. */
 const unconfirmedMax = minutes(6 * 60);
 
+/** How long the answers of the questions before a call are good while it waits for its slot. */
+const preparedFor = minutes(2);
+
+type PreparedAction = NonNullable<Action['prepared']>;
+
+/** The questions before the call, or their answers of a moment ago; null when the action can't go on now. */
+async function askBefore(row: Versioned<ActionRow>, deps: ActDeps): Promise<PreparedAction | null> {
+  const { action } = row.value;
+  const now = deps.clock();
+  if (action.prepared !== null && action.prepared.until > now) return action.prepared;
+  const prepared = await prepare(row, deps);
+  if (prepared === null || !(await lookOnceMore(row, deps))) return null;
+  return { until: after(now, preparedFor), baseline: prepared.baseline };
+}
+
+function withPrepared(row: Versioned<ActionRow>, prepared: PreparedAction): Versioned<ActionRow> {
+  return { ...row, value: { ...row.value, action: { ...row.value.action, prepared } } };
+}
+
 /** Reads the price and what the provider's records show before the call. */
 async function prepare(row: Versioned<ActionRow>, deps: ActDeps): Promise<Prepared | null> {
   const { action } = row.value;
@@ -259,8 +277,10 @@ async function prepare(row: Versioned<ActionRow>, deps: ActDeps): Promise<Prepar
       );
       return null;
     case 'unavailable': {
+      const { refusal, code, message } = preparation;
+      if (refusal !== undefined) await noteHealth(action, { kind: 'refused', refusal, code, message }, deps);
       const until = again(action, preparation.retryAfter, deps.clock(), deps);
-      await waitUntil(row, until, `the provider can't be asked: ${preparation.code}`, deps);
+      await waitUntil(row, until, `the provider can't be asked: ${code}`, deps);
       return null;
     }
     default: {
@@ -298,7 +318,7 @@ async function lookOnceMore(row: Versioned<ActionRow>, deps: ActDeps): Promise<b
  */
 async function claimAction(
   row: Versioned<ActionRow>,
-  prepared: Prepared,
+  prepared: PreparedAction,
   deps: ActDeps,
 ): Promise<Versioned<ActionRow> | null> {
   const { action } = row.value;

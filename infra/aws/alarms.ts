@@ -109,10 +109,9 @@ function wholeStage({ stage, state, service }: AlarmProps): readonly Watched[] {
     {
       id: 'WorkOverdue',
       reason:
-        'Work has been due for over 15 minutes and is not done, though the sweep queues it each 2 minutes: workers fail or a stop switch is on.',
-      metric: figure('OldestDueWork', {}, Stats.MAXIMUM),
+        'Work has been due for over 15 minutes and is not done, though the sweep queued it again: workers fail. The sweep looks at stuck work each half hour at the latest, hence one period of 40 minutes.',
+      metric: figure('OldestDueWork', {}, Stats.MAXIMUM, toDuration(minutes(40))),
       atLeast: minutes(15),
-      periods: 3,
     },
     {
       id: 'ActionsOrphaned',

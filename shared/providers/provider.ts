@@ -1,7 +1,7 @@
 import type { z } from 'zod';
 import type { ActionKind, Json, PurchaseOrder } from '../core/action.ts';
 import type { Money } from '../core/money.ts';
-import type { Finding, Outcome } from '../core/outcome.ts';
+import type { Finding, Outcome, RefusalClass } from '../core/outcome.ts';
 import type { ProviderOrder } from '../core/provider-order.ts';
 import type { ProviderId, Subject } from '../core/subject.ts';
 import type { DurationMs, EpochMs } from '../core/time.ts';
@@ -108,6 +108,8 @@ export type Preparation =
       readonly code: string;
       readonly message: string;
       readonly retryAfter: DurationMs | null;
+      /** Set when the account itself was refused: counted like a refused purchase, since every SIM will meet it. */
+      readonly refusal?: Exclude<RefusalClass, 'business'>;
     };
 
 export interface PurchaseQuery {

@@ -132,9 +132,9 @@ async function prepare(
     return { kind: 'ready', baseline: null, quote: readPackagePrice(result.value, packageCode, currency) };
   }
   const { meaning, code, message } = result.answer;
-  return meaning.kind === 'refused' && meaning.refusal === 'business'
-    ? { kind: 'impossible', code, message }
-    : unavailable(result.answer);
+  if (meaning.kind !== 'refused') return unavailable(result.answer);
+  if (meaning.refusal === 'business') return { kind: 'impossible', code, message };
+  return { ...unavailable(result.answer), refusal: meaning.refusal };
 }
 
 /**

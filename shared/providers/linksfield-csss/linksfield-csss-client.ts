@@ -1,6 +1,6 @@
 import type { PurchaseOrder } from '../../core/action.ts';
 import { type Money, parseMajorAmount } from '../../core/money.ts';
-import type { Outcome } from '../../core/outcome.ts';
+import type { Outcome, RefusalClass } from '../../core/outcome.ts';
 import { type Subject, subjectOf } from '../../core/subject.ts';
 import type { DurationMs } from '../../core/time.ts';
 import type { ClientDeps, Confirmation, OpenClient, OrderPage, Preparation } from '../provider.ts';
@@ -187,6 +187,7 @@ interface Unavailable {
   readonly code: string;
   readonly message: string;
   readonly retryAfter: DurationMs | null;
+  readonly refusal?: Exclude<RefusalClass, 'business'>;
 }
 
 type Records = { readonly kind: 'read'; readonly rows: readonly OrderRow[] } | Unavailable;
@@ -242,7 +243,11 @@ async function queryPage({ api, deps }: Context, subject: Subject, pageNo: numbe
 /** A question that was refused or lost can be asked again: it costs nothing. */
 function toUnavailable(failure: CsssFailure): Unavailable {
   const retryAfter = failure.kind === 'retryable' ? failure.retryAfter : null;
-  return { kind: 'unavailable', code: failure.code, message: failure.message, retryAfter };
+  const { code, message } = failure;
+  const answer: Unavailable = { kind: 'unavailable', code, message, retryAfter };
+  return failure.kind === 'refused' && failure.refusal !== 'business'
+    ? { ...answer, refusal: failure.refusal }
+    : answer;
 }
 
 function unavailable(code: string, message: string): Unavailable {
