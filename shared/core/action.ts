@@ -100,6 +100,11 @@ export interface Action extends PurchaseOrder {
   readonly absentSince: EpochMs | null;
   /** What the provider's records showed before the first attempt: what `prepare` returned. */
   readonly baseline: Json;
+  /**
+   * What the questions before the call were answered, while it is fresh and only a slot of the account's limits is
+   * missing: asking anew each time would use up the very slots that the call waits for.
+   */
+  readonly prepared: { readonly until: EpochMs; readonly baseline: Json } | null;
   /** True when the event is unsigned: the provider must confirm the fact before any money moves. */
   readonly needsConfirmation: boolean;
   readonly money: ActionMoney;

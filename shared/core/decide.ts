@@ -207,6 +207,7 @@ function planAction(rule: Rule, input: DecideInput): Action {
     doubtBefore: null,
     absentSince: null,
     baseline: null,
+    prepared: null,
     needsConfirmation: event.proof.kind === 'unsigned',
     money: { currency: rule.maxCost.currency, reservedMinor: 0, chargedMinor: 0, refundedMinor: 0 },
     ledger: [],

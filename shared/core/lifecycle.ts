@@ -188,6 +188,7 @@ export function claim(action: Action, sim: SimState, lease: Lease, now: EpochMs)
     absentSince: null,
     sentWindow: { first: action.sentWindow?.first ?? now, last: leaseUntil },
     doubtBefore: action.sentWindow,
+    prepared: null,
     capPeriod: { hour: utcHour(now), day, month },
     attemptLog: logged(action, {
       attemptNo,

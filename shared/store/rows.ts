@@ -225,6 +225,7 @@ const action: z.ZodType<Action> = z.object({
   doubtBefore: z.object({ first: moment, last: moment }).nullable(),
   absentSince: moment.nullable(),
   baseline: json,
+  prepared: z.object({ until: moment, baseline: json }).nullable(),
   needsConfirmation: z.boolean(),
   money: z.object({
     currency: z.string(),

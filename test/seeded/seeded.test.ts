@@ -35,6 +35,31 @@ test('fresh seeds, which nobody has seen, keep every invariant', async () => {
   expect(tally.purchases).toBeGreaterThan(0);
 });
 
+// Found by the simulation: each try asked its questions anew, which used up the slots that the paid call waited for; at
+// two requests a second 50 renewals took 19 hours.
+test.each([
+  [2, 40, 2],
+  [2, 40, 10],
+  [10, 150, 10],
+])(
+  'at %i requests a second a burst of %i alerts is bought at that pace by %i workers',
+  async (perSec, burst, workers) => {
+    const stage = {
+      caps: 'wide',
+      velocity: 20,
+      purchasesPerHour: 1_000,
+      approval: false,
+      requestsPerSec: perSec,
+    } as const;
+    const run = await runSeed(1, { burst, workers, stage });
+    expect(run.violation, failureText(run)).toBeNull();
+    expect(run.purchases).toBe(burst);
+    // Two requests a purchase; twice that, and some seconds, is the room for turns that were lost.
+    const paceMs = (burst * 2 * 1_250) / perSec;
+    expect(run.lastPurchaseMs).toBeLessThan(2 * paceMs + 10_000);
+  },
+);
+
 test('one seed is one schedule: played twice, it takes the same steps', async () => {
   const [a, b] = [await runSeed(7, { traceAll: true }), await runSeed(7, { traceAll: true })];
   expect(a).toEqual(b);
