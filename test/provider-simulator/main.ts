@@ -42,13 +42,18 @@ const calls: Readonly<Record<string, (...args: never[]) => unknown>> = {
   },
 };
 
+/** The parent may be gone by the time that an answer is ready: then nobody waits for it. */
+function tellParent(answer: object): void {
+  process.send?.(answer, () => undefined);
+}
+
 async function obey(command: Command): Promise<void> {
   try {
     const call = calls[command.call];
     if (!call) throw new Error(`the simulator has no call "${command.call}"`);
-    process.send?.({ id: command.id, ok: true, value: (await call(...(command.args as never[]))) ?? null });
+    tellParent({ id: command.id, ok: true, value: (await call(...(command.args as never[]))) ?? null });
   } catch (error) {
-    process.send?.({ id: command.id, ok: false, error: String(error) });
+    tellParent({ id: command.id, ok: false, error: String(error) });
   }
 }
 
@@ -57,7 +62,7 @@ if (process.send) {
   process.on('disconnect', () => process.exit(0));
   // The parent decides when to stop; Ctrl-C reaches the whole group.
   process.on('SIGINT', () => undefined);
-  process.send({ id: 0, ok: true, value: url });
+  tellParent({ id: 0, ok: true, value: url });
 } else {
   process.stdout.write(`provider simulator on ${url}\n`);
 }

@@ -5,7 +5,7 @@ import { failed, misused, OpsError } from '../failure.ts';
 import { readWhole } from '../notation.ts';
 import { openOutput } from '../output.ts';
 import { changeSecret } from '../secret-change.ts';
-import { openSecretShelf, type SecretShelf } from '../secret-shelf.ts';
+import { openSecretShelf, type SecretShelf } from '../secrets-manager-shelf.ts';
 import type { OpsWorld } from '../world.ts';
 
 interface SecretOptions {
