@@ -12,7 +12,7 @@ import {
 import type { ProviderHealth, Switches } from './controls.ts';
 import { stopFor } from './controls.ts';
 import { type Money, money } from './money.ts';
-import type { Finding, Outcome } from './outcome.ts';
+import { type Finding, type Outcome, orderExists } from './outcome.ts';
 import type { ProviderPolicy, Rule } from './policy.ts';
 import { nextTry, purchaseRetry, verifyRetry } from './retry.ts';
 import { commitInPeriods, type SimState } from './sim-state.ts';
@@ -354,6 +354,9 @@ const secondLookAfter = minutes(1);
 
 function absent(input: SettleInput, timing: ProviderTiming): Transition {
   const { now, jitter } = input;
+  const { state } = input.action;
+  if (state.name === 'verifying' && state.code === orderExists)
+    return askAgain(input, null, 'the provider has an order of our number and does not list it');
   const absentSince = input.action.absentSince ?? now;
   const action = { ...input.action, absentSince };
   const secondLook = after(absentSince, secondLookAfter);

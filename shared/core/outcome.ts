@@ -10,6 +10,12 @@ export type RefusalClass =
   /** The account may not call at all: keys, permissions, IP allow-list. */
   | 'account';
 
+/**
+ * The code of an unknown outcome whose answer says that an order with our number exists. Records that don't show it are
+ * late or wrong: they can't prove its absence.
+ */
+export const orderExists = 'order-exists';
+
 /** What one paid call came to. Anything after the bytes may have left that isn't a clear answer is `unknown`. */
 export type Outcome =
   | { readonly kind: 'succeeded'; readonly providerOrderId: string | null; readonly charge: Money | null }

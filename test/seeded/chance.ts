@@ -24,6 +24,7 @@ export const faultKinds = [
   'provider-rate-limit',
   'provider-refusal',
   'provider-late-records',
+  'provider-forgets',
   'answer-after-timeout',
   'callback-lost',
   'callback-late',

@@ -80,6 +80,9 @@ interface Call {
   readonly isPaid: boolean;
 }
 
+/** Work of before the machine's sleep is done with within this. */
+const wakeMs = 120_000;
+
 const lost = (code: string): HttpResult => ({ kind: 'lost', code, message: 'no complete answer came' });
 
 /** The request goes its way whatever becomes of the worker; the worker gets what arrives before its deadline. */
@@ -90,7 +93,7 @@ function travel(
   deadlineMs: DurationMs,
 ): Promise<HttpResult> {
   const { scheduler, chance, random } = sim;
-  const lateMax = wire.lateCommitMs[call.provider] * (wire.breaksPromises ? 4 : 0.95);
+  const lateAllowed = wire.lateCommitMs[call.provider] * (wire.breaksPromises ? 16 : 0.95);
   return new Promise((resolve) => {
     let over = false;
     const settle = (result: HttpResult): void => {
@@ -100,9 +103,13 @@ function travel(
       resolve(result);
     };
     const cancel = scheduler.after(deadlineMs, () => settle(lost('timeout')));
-    const stuck = call.isPaid && chance.strikes('request-stuck', 1.5);
+    // A worker that was cut off by the machine's sleep may send at the wake; that its order is late on top of it is one
+    // thing too many (README, D6).
+    const justWoke = scheduler.now() - scheduler.wokeAt() < wakeMs;
+    const lateMax = justWoke ? 0 : lateAllowed;
+    const stuck = call.isPaid && !justWoke && chance.strikes('request-stuck', 1.5);
     const leg = stuck ? random.integer(1_000, Math.floor(lateMax / 2)) : random.integer(3, 40);
-    scheduler.after(leg, () => {
+    scheduler.outside(leg, () => {
       const exchange = wire.onArrival(worker, call.api, () => play({ sim, wire }, call, lateMax / 2));
       answerTo(exchange, { sim, options, settle });
     });
@@ -110,7 +117,7 @@ function travel(
 }
 
 function play({ sim, wire }: Pick<Context, 'sim' | 'wire'>, call: Call, lateMaxMs: number): Exchange {
-  const fault = drawFault(sim, call, lateMaxMs);
+  const fault = drawFault(sim, call, { lateMaxMs, breaksPromises: wire.breaksPromises });
   if (fault !== null) wire.simulator.faults.add({ match: () => true, times: 1, fault });
   const exchange = wire.simulator.exchange(call.api, sim.scheduler.now() + wire.providerSkewMs());
   wire.simulator.faults.clear();
@@ -159,7 +166,11 @@ function answerTo(
 }
 
 /** The provider's own fault for this request; null when it answers properly. */
-function drawFault(sim: Sim, { isPaid, provider }: Call, lateMaxMs: number): Fault | null {
+function drawFault(
+  sim: Sim,
+  { isPaid, provider }: Call,
+  { lateMaxMs, breaksPromises }: { readonly lateMaxMs: number; readonly breaksPromises: boolean },
+): Fault | null {
   const { chance, random } = sim;
   const commit = random.fraction() < 0.5;
   const status = [500, 502, 503, 504][random.integer(0, 3)] ?? 500;
@@ -179,7 +190,9 @@ function drawFault(sim: Sim, { isPaid, provider }: Call, lateMaxMs: number): Fau
     return provider === 'eiotclub'
       ? { kind: 'refuse', code: '41028', message: 'card does not have this package' }
       : { kind: 'refuse', code: '2004', message: 'order state does not allow it' };
-  if (chance.strikes('provider-late-records', 1.5)) {
+  if (breaksPromises && chance.strikes('provider-forgets', 1.5))
+    return { kind: 'commit-late', afterMs: Number.POSITIVE_INFINITY, answer: commit ? 'drop' : 'http-500' };
+  if (lateMaxMs > 0 && chance.strikes('provider-late-records', 1.5)) {
     const answer = (['good', 'hang', 'drop', 'http-500'] as const)[random.integer(0, 3)] ?? 'good';
     return { kind: 'commit-late', afterMs: random.integer(1_000, Math.floor(lateMaxMs)), answer };
   }

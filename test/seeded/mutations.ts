@@ -92,8 +92,13 @@ export const mutations: readonly Mutation[] = [
   },
   {
     name: 'never sweeps',
-    caughtBy: [name.drains, name.decided, name.ends],
+    caughtBy: [name.decided, name.drains],
     sweep: async () => undefined,
+  },
+  {
+    name: 'sweeps events only, so that the action of a dead worker stays where it was',
+    caughtBy: [name.drains],
+    sweep: (run, deps) => run({ ...deps, actions: new Map() }),
   },
   {
     name: 'sweeps actions only, so that a lost hint loses its event',

@@ -179,7 +179,7 @@ async function createWorld(seed: number, options: RunOptions): Promise<World> {
   const sim: Sim = { scheduler, chance, random, trace };
   const holder: { world: World | null } = { world: null };
   const simulator = await createSimulator({
-    clock: { now: () => scheduler.now(), setTimer: (ms, run) => scheduler.after(ms, run) },
+    clock: { now: () => scheduler.now(), setTimer: (ms, run) => scheduler.outside(ms, run) },
     unknownSims: 'refuse',
     alsoAccepts: {
       eiotclub: [apiKeys.eiotclub.fresh],
@@ -461,7 +461,7 @@ function arrive(world: World, worker: Worker, _request: ApiRequest, play: () => 
     );
     if (keepsMoney(world, purchase.provider)) oneOrderPerCause(judge, bought);
     boughtOnVerifiedClaim(judge, bought);
-    capsHoldInTheBooks(judge);
+    if (!world.breaksPromises) capsHoldInTheBooks(judge);
   }
   return exchange;
 }
@@ -530,7 +530,7 @@ async function carry(world: World, message: CallbackMessage): Promise<number> {
     delays.map(
       (ms) =>
         new Promise<number>((resolve, reject) => {
-          scheduler.after(ms, () => deliver(world, signed).then(resolve, reject));
+          scheduler.outside(ms, () => deliver(world, signed).then(resolve, reject));
         }),
     ),
   );
@@ -559,9 +559,10 @@ const callbackTimeoutMs = 5_000;
 function deliver(world: World, message: CallbackMessage): Promise<number> {
   const { scheduler, judge } = world;
   world.counters.callbacks += 1;
+  if (scheduler.isSuspended()) return Promise.reject(new Error('nobody listens'));
   return new Promise((resolve, reject) => {
     const worker = newWorker(world, 'receive', () => undefined);
-    scheduler.after(callbackTimeoutMs, () => reject(new Error('no answer in time')));
+    scheduler.outside(callbackTimeoutMs, () => reject(new Error('no answer in time')));
     answer(world, worker, message).then(
       (status) => {
         if (!worker.alive) return;
@@ -636,13 +637,13 @@ function startWeather(world: World, horizonMs: number): void {
   const { scheduler, random, chance, simulator } = world;
   const sometimes = (kind: Parameters<Chance['strikes']>[0], run: () => void): void => {
     for (let i = 0; i < 3; i++) {
-      scheduler.after(random.integer(0, horizonMs), () => {
+      scheduler.outside(random.integer(0, horizonMs), () => {
         if (chance.strikes(kind, 2)) run();
       });
     }
   };
   const then = (msMax: number, run: () => void): void =>
-    void scheduler.after(random.integer(1_000, msMax), run);
+    void scheduler.outside(random.integer(1_000, msMax), run);
   sometimes('operator-stop', () => {
     void setStop(world, random.integer(0, 2));
     then(30 * 60_000, () => void clearStops(world));
@@ -655,6 +656,13 @@ function startWeather(world: World, horizonMs: number): void {
     const provider = random.fraction() < 0.5 ? 'eiotclub' : 'linksfield-csss';
     simulator.setBalance(provider, 0);
     then(60 * 60_000, () => simulator.setBalance(provider, 100_000_000));
+  });
+  // Functions in the cloud are ended, not suspended; the machine of the local world can be.
+  sometimes('machine-suspended', () => {
+    if (world.functionTimeouts || scheduler.isSuspended()) return;
+    const ms = random.integer(30_000, random.fraction() < 0.5 ? 300_000 : 3 * 3_600_000);
+    world.trace.note(scheduler.now(), 'weather', `the machine sleeps for ${Math.round(ms / 1_000)} s`);
+    scheduler.suspend(ms);
   });
   sometimes('secret-rotation', () => {
     world.rotation.stored = true;

@@ -1,10 +1,12 @@
 import type { Random } from '../../shared/platform/random.ts';
 
 interface Entry {
-  readonly at: number;
+  at: number;
   /** Order among entries of the same moment: drawn by the seed, so that each seed interleaves otherwise. */
   readonly rank: number;
   readonly run: () => void;
+  /** Happens in the world outside, so it goes on while our machine sleeps. */
+  readonly outside: boolean;
   cancelled: boolean;
 }
 
@@ -13,19 +15,25 @@ export interface Scheduler {
   now(): number;
   /** Runs `run` after `ms` of virtual time; returns its own cancel function. */
   after(ms: number, run: () => void): () => void;
+  /** The same for what happens outside of our machine: it does not wait while that sleeps. */
+  outside(ms: number, run: () => void): () => void;
   /** Works entry by entry until `stop` says so or nothing is left; returns the number of steps so far. */
   runUntil(stop: () => boolean): Promise<number>;
   steps(): number;
   /** True when nothing is left to happen. */
   isIdle(): boolean;
-  /** The whole machine sleeps: nothing runs for `ms`, and what was due then falls due at the wake. */
+  /** Our whole machine sleeps: nothing of ours runs for `ms`, and what was due then falls due at the wake. */
   suspend(ms: number): void;
+  isSuspended(): boolean;
+  /** When it last woke; 0 when it never slept. */
+  wokeAt(): number;
 }
 
 export function createScheduler(startMs: number, random: Random): Scheduler {
   const heap: Entry[] = [];
   let nowMs = startMs;
   let steps = 0;
+  let asleepUntil = 0;
   const isBefore = (a: Entry, b: Entry): boolean => a.at < b.at || (a.at === b.at && a.rank < b.rank);
   const swap = (i: number, j: number): void => {
     const [a, b] = [heap[i], heap[j]];
@@ -61,25 +69,28 @@ export function createScheduler(startMs: number, random: Random): Scheduler {
       i = child;
     }
   };
+  const add = (ms: number, run: () => void, outside: boolean): (() => void) => {
+    const at = nowMs + Math.max(0, Math.round(ms));
+    const entry: Entry = { at, rank: random.fraction(), run, outside, cancelled: false };
+    push(entry);
+    return () => {
+      entry.cancelled = true;
+    };
+  };
   return {
     now: () => nowMs,
-    after: (ms, run) => {
-      const entry: Entry = {
-        at: nowMs + Math.max(0, Math.round(ms)),
-        rank: random.fraction(),
-        run,
-        cancelled: false,
-      };
-      push(entry);
-      return () => {
-        entry.cancelled = true;
-      };
-    },
+    after: (ms, run) => add(ms, run, false),
+    outside: (ms, run) => add(ms, run, true),
     runUntil: async (stop) => {
       while (!stop()) {
         const entry = pop();
         if (entry === null) break;
         if (entry.cancelled) continue;
+        if (!entry.outside && entry.at < asleepUntil) {
+          entry.at = asleepUntil;
+          push(entry);
+          continue;
+        }
         nowMs = Math.max(nowMs, entry.at);
         steps += 1;
         entry.run();
@@ -90,8 +101,10 @@ export function createScheduler(startMs: number, random: Random): Scheduler {
     steps: () => steps,
     isIdle: () => heap.every((entry) => entry.cancelled),
     suspend: (ms) => {
-      nowMs += ms;
+      asleepUntil = nowMs + ms;
     },
+    isSuspended: () => nowMs < asleepUntil,
+    wokeAt: () => asleepUntil,
   };
 }
 

@@ -2,14 +2,25 @@ import { expect, test } from 'vitest';
 import { addRun, emptyTally, failureText, tallyText } from './report.ts';
 import { runSeed } from './run.ts';
 
-/** Seeds that once broke an invariant, each with one line on what was wrong. */
-const regressions: readonly (readonly [number, string])[] = [];
+/**
+ * Seeds that once broke an invariant, each with one line on what was wrong. A seed's schedule moves with every change of
+ * the core or of the simulation, so each fault has a test of its own as well.
+ */
+const regressions: readonly (readonly [number, string])[] = [
+  [
+    17,
+    'a refund was lost when the store failed after its event was decided (test/unit/decide/own-refund.test.ts)',
+  ],
+  [81, 'the same, by a crash'],
+  [147, 'a refund came while its purchase was still unknown (test/unit/decide/own-refund.test.ts)'],
+  [50_105, 'questions used up the slots that the paid call waited for (the bursts below)'],
+];
 
 /** Wall-clock budget of the fresh seeds; how many fit depends on the machine. */
-const freshMs = 20_000;
+const freshMs = 15_000;
 
 test('a fixed set of seeds keeps every invariant', async () => {
-  for (let seed = 0; seed < 40; seed++) {
+  for (let seed = 0; seed < 30; seed++) {
     const run = await runSeed(seed);
     expect(run.violation, failureText(run)).toBeNull();
   }
@@ -35,6 +46,14 @@ test('fresh seeds, which nobody has seen, keep every invariant', async () => {
   expect(tally.purchases).toBeGreaterThan(0);
 });
 
+// Found by the simulation: absence was taken for proven although the provider had said that the number is taken.
+test('a provider that commits far too late, or hides an order, sells twice where it takes no order number only', async () => {
+  for (let seed = 0; seed < 20; seed++) {
+    const run = await runSeed(seed, { breaksPromises: true });
+    expect(run.violation, failureText(run)).toBeNull();
+  }
+});
+
 // Found by the simulation: each try asked its questions anew, which used up the slots that the paid call waited for; at
 // two requests a second 50 renewals took 19 hours.
 test.each([
@@ -54,9 +73,9 @@ test.each([
     const run = await runSeed(1, { burst, workers, stage });
     expect(run.violation, failureText(run)).toBeNull();
     expect(run.purchases).toBe(burst);
-    // Two requests a purchase; twice that, and some seconds, is the room for turns that were lost.
+    // Two requests a purchase; three times that, and some seconds, is the room for turns that were lost.
     const paceMs = (burst * 2 * 1_250) / perSec;
-    expect(run.lastPurchaseMs).toBeLessThan(2 * paceMs + 10_000);
+    expect(run.lastPurchaseMs).toBeLessThan(3 * paceMs + 10_000);
   },
 );
 

@@ -36,7 +36,7 @@ export function startBurst(load: Workload, sims: number): void {
     const body = { event: 'FlowAlert', id: `simb${i}`, iccid, alert_type: 1, alert_value: '9' };
     load.simulator.addSim({ provider: 'eiotclub', simId: iccid });
     load.claim(body.id, genuine('a usage alert'));
-    load.scheduler.after(load.random.integer(0, 1_000), () => void load.simulator.emit('eiotclub', body));
+    load.scheduler.outside(load.random.integer(0, 1_000), () => void load.simulator.emit('eiotclub', body));
   }
 }
 
@@ -51,7 +51,7 @@ export function startWorkload(load: Workload): void {
   const cards = addCards(load);
   const events = load.random.integer(3, 14);
   for (let i = 0; i < events; i++) {
-    load.scheduler.after(load.random.integer(0, load.horizonMs), () => happen(load, cards, i));
+    load.scheduler.outside(load.random.integer(0, load.horizonMs), () => happen(load, cards, i));
   }
 }
 
@@ -98,7 +98,7 @@ function alertBurst(load: Workload, iccid: string, number: number): void {
     load.claim(body.id, genuine('a usage alert'));
     const times = random.fraction() < 0.3 ? 2 : 1;
     for (let n = 0; n < times; n++)
-      scheduler.after(random.integer(0, spreadMs), () => void simulator.emit('eiotclub', body));
+      scheduler.outside(random.integer(0, spreadMs), () => void simulator.emit('eiotclub', body));
   }
 }
 

@@ -1,5 +1,5 @@
 import type { PurchaseOrder } from '../../core/action.ts';
-import type { Finding, Outcome } from '../../core/outcome.ts';
+import { type Finding, type Outcome, orderExists } from '../../core/outcome.ts';
 import type { Subject } from '../../core/subject.ts';
 import { orderOf, type WebhookEvent } from '../../core/webhook-event.ts';
 import type {
@@ -16,6 +16,7 @@ import {
   type OrderPackageRequest,
   openEiotclubApi,
 } from './eiotclub-api-client.ts';
+import { duplicateReferenceCode } from './outcomes.ts';
 import { type EiotclubSettings, planSchema } from './plans.ts';
 import { recordPageSize, recordPagesMax } from './profile.ts';
 import { findByReference, judgeClaim, providerOrderOf } from './records.ts';
@@ -105,7 +106,10 @@ function outcomeOf(answer: ApiAnswer, order: PurchaseOrder): Outcome {
     case 'not-executed':
       return { kind: 'retryable', code, message, retryAfter, burnsAttempt: meaning.burnsAttempt };
     case 'unknown':
-      return { kind: 'unknown', code, message };
+      // Source: protocols/eiotclub.md, section 4.1, outTradeNo: the number is taken, by an order of ours.
+      return code === duplicateReferenceCode
+        ? { kind: 'unknown', code: orderExists, message: `${code}: ${message}` }
+        : { kind: 'unknown', code, message };
     default: {
       const never: never = meaning;
       throw new Error(`unknown meaning: ${JSON.stringify(never)}`);

@@ -41,6 +41,9 @@ const statusFrom =
   (exchange: Exchange): boolean =>
     exchange.kind === 'reply' && exchange.status >= first && exchange.status <= last;
 
+/** An order with this outTradeNo exists. Source: protocols/eiotclub.md, section 4.1. */
+export const duplicateReferenceCode = '503016';
+
 /** Documented codes of the family "a parameter is wrong" or "this card can't have it". */
 const parameterCodes = [
   ...['41001', '41002', '41003', '41004', '41005', '41006', '41007', '41008', '41009', '41010', '41011'],
@@ -132,7 +135,7 @@ export const classification: readonly Row[] = [
   },
   {
     name: 'duplicate outTradeNo',
-    holds: codeIs('503016'),
+    holds: codeIs(duplicateReferenceCode),
     meaning: unknown,
     why: 'an order with our number exists, most likely our own first attempt: it must be looked up',
     source: 'protocols/eiotclub.md, section 4.1, outTradeNo (D for eSIM, I for packages)',

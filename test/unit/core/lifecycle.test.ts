@@ -324,6 +324,24 @@ describe('absence', () => {
     expect(verify(early, after(first, minutes(1)), absent).action.state.name).toBe('planned');
   });
 
+  it('is never proven while the provider says that an order of our number exists', () => {
+    const taken = settle(on(running(), after(noon, seconds(5))), {
+      kind: 'unknown',
+      code: 'order-exists',
+      message: 'duplicate order number',
+    });
+    const looked = verify(taken, after(noon, minutes(1)), absent);
+    const muchLater = verify(looked, after(proof, hours(2)), absent);
+    expect(muchLater.action.state).toMatchObject({ name: 'unknown', code: 'order-exists' });
+    const given = verify(muchLater, after(proof, hours(25)), absent);
+    expect(given.action.state).toMatchObject({
+      name: 'parked',
+      reason: 'cannot-verify',
+      mayHaveBought: true,
+    });
+    expect(given.action.money.reservedMinor).toBe(500);
+  });
+
   it('is looked for anew after each attempt', () => {
     const proven = verify(verify(unknown(), after(noon, minutes(1)), absent), proof, absent);
     const second = claim(proven.action, proven.sim, lease, proof);

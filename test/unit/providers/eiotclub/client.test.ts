@@ -196,7 +196,7 @@ describe('the paid request', () => {
     ['45112', { kind: 'refused', refusal: 'wallet-empty', code: '45112', message: 'why' }],
     ['502', { kind: 'refused', refusal: 'account', code: '502', message: 'why' }],
     ['501', { kind: 'retryable', code: '501', message: 'why', retryAfter: null, burnsAttempt: false }],
-    ['503016', { kind: 'unknown', code: '503016', message: 'why' }],
+    ['503016', { kind: 'unknown', code: 'order-exists', message: '503016: why' }],
     ['500', { kind: 'unknown', code: '500', message: 'why' }],
     ['77777', { kind: 'unknown', code: '77777', message: 'why' }],
   ])('code %s', async (code, outcome) => {
