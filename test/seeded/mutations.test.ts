@@ -4,19 +4,19 @@ import { invariants } from './oracle.ts';
 import { runSeed } from './run.ts';
 
 /** Seeds within which each deliberate bug must show itself. */
-const seedsMax = 40;
+const seedsMax = 80;
 
 test.each(mutations.map((mutation) => [mutation.name, mutation] as const))(
   'catches a system that %s',
   async (_name, mutation) => {
     for (let seed = 0; seed < seedsMax; seed++) {
-      const { violation } = await runSeed(seed, { mutation });
-      if (violation === null) continue;
+      const { violation } = await runSeed(seed, { mutation, ...mutation.run });
+      // Another invariant may notice first; the bug must be caught by what it breaks.
+      if (violation === null || !mutation.caughtBy.includes(violation.invariant)) continue;
       process.stdout.write(`${mutation.name}: seed ${seed}, "${violation.invariant}": ${violation.detail}\n`);
-      expect(mutation.caughtBy).toContain(violation.invariant);
       return;
     }
-    expect.fail(`${seedsMax} seeds went by and nobody noticed`);
+    expect.fail(`${seedsMax} seeds went by, and ${mutation.caughtBy.join(' or ')} did not notice`);
   },
 );
 

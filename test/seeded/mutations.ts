@@ -3,6 +3,7 @@ import { milliseconds } from '../../shared/core/time.ts';
 import type { CallbackSide, OpenClient, ProviderProfile } from '../../shared/providers/provider.ts';
 import type { Change, Item, Table } from '../../shared/store/table.ts';
 import type { Invariant } from './oracle.ts';
+import type { StageDraw } from './stages.ts';
 
 /**
  * A deliberate bug: it sits between production code and what that stands on, so that production code has no switch
@@ -11,6 +12,8 @@ import type { Invariant } from './oracle.ts';
 export interface Mutation {
   readonly name: string;
   readonly caughtBy: readonly Invariant[];
+  /** A run in which the bug shows soon, where the seed's own draw would seldom give it a chance. */
+  readonly run?: { readonly burst: number; readonly workers: number; readonly stage: StageDraw };
   /** Between all functions and their table. */
   readonly table?: (table: Table) => Table;
   /** Between receive and its table. */
@@ -154,6 +157,11 @@ export const mutations: readonly Mutation[] = [
   {
     name: 'drops the guards of the caps',
     caughtBy: [name.caps],
+    run: {
+      burst: 8,
+      workers: 2,
+      stage: { caps: 'tight', velocity: 20, purchasesPerHour: 1_000, approval: false, requestsPerSec: 10 },
+    },
     table: onWrite(async (change) =>
       change.kind === 'add'
         ? { ...change, adds: change.adds.map((one) => ({ ...one, atMost: null })) }
@@ -193,7 +201,7 @@ export const mutations: readonly Mutation[] = [
   },
   {
     name: 'knows no lock on a SIM',
-    caughtBy: [name.open, name.once],
+    caughtBy: [name.open],
     table: onGet((item) =>
       item.pk.startsWith('SIM#')
         ? { ...item, data: { ...item.data, openActionId: null, cooldowns: {} } }
