@@ -27,8 +27,8 @@ import { openSeededEngines, type SeededEngines } from '../../seeded/engines.ts';
 import { apiKeys } from '../../seeded/keys.ts';
 import { createScheduler, type Scheduler } from '../../seeded/scheduler.ts';
 import { stageOf } from '../../seeded/stages.ts';
-import { digest, event, lowData, noon } from '../core/samples.ts';
-import { record } from '../store/store-world.ts';
+import { digest, event, lowData, noon } from '../../unit/core/samples.ts';
+import { record } from '../../unit/store/store-world.ts';
 
 export type ProviderName = keyof typeof apiKeys;
 

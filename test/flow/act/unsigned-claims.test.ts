@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { hours, minutes, seconds } from '../../../shared/core/time.ts';
 import { loadSim } from '../../../shared/store/event-store.ts';
-import { record } from '../store/store-world.ts';
+import { record } from '../../unit/store/store-world.ts';
 import {
   actionOf,
   cause,

@@ -5,7 +5,7 @@ import { parseWorkItem } from '../../../shared/queue/work-item.ts';
 import type { WorkQueue } from '../../../shared/queue/work-queue.ts';
 import { eventGrace } from '../../../shared/store/event-store.ts';
 import { actionKey, dueActions, dueEvents, eventKey, shards } from '../../../shared/store/item-layout.ts';
-import { record } from '../store/store-world.ts';
+import { record } from '../../unit/store/store-world.ts';
 import {
   actionOf,
   cause,
