@@ -19,7 +19,8 @@ import { sqsWorkQueue } from '../../shared/queue/sqs-work-queue.ts';
 import { accountGate } from '../../shared/store/account-gate.ts';
 import { makeDynamoClient } from '../../shared/store/dynamo-client.ts';
 import { dynamoTable } from '../../shared/store/dynamo-table.ts';
-import { type ActDeps, act } from './act.ts';
+import { act } from './act.ts';
+import type { ActDeps } from './act-deps.ts';
 import { envSchema } from './env.ts';
 import { actFigures } from './metrics.ts';
 

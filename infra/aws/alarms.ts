@@ -219,7 +219,7 @@ function providerCalls(
   if (logs === undefined) throw new Error(`the state stack made no log group of ${provider}`);
   const stopped = new MetricFilter(scope, `Stopped${id}Filter`, {
     logGroup: logs,
-    // The fixed phrase of functions/act/act.ts.
+    // The fixed phrase of functions/act/provider-health.ts.
     filterPattern: FilterPattern.stringValue('$.message', '=', 'provider stopped: it refuses in a row'),
     metricNamespace,
     metricName: `ProviderStopped-${stage.name}-${provider}`,

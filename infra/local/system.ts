@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type ActDeps, act } from '../../functions/act/act.ts';
+import { act } from '../../functions/act/act.ts';
+import type { ActDeps } from '../../functions/act/act-deps.ts';
 import { type DecideDeps, decideEvent } from '../../functions/decide/decide.ts';
 import { type ReceiveDeps, type ReceiveNotice, receive } from '../../functions/receive/receive.ts';
 import { type ReconcileResult, reconcile } from '../../functions/reconcile/reconcile.ts';

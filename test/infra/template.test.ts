@@ -419,7 +419,7 @@ describe('alarms', () => {
   });
 
   it('wait for the log phrase that act really writes', () => {
-    const source = readFileSync(new URL('../../functions/act/act.ts', import.meta.url), 'utf8');
+    const source = readFileSync(new URL('../../functions/act/provider-health.ts', import.meta.url), 'utf8');
     for (const { Properties } of ofType(made.texts.service, 'AWS::Logs::MetricFilter').values()) {
       const phrase = /\$\.message = "(.*)"/.exec(String(Properties.FilterPattern))?.[1];
       expect(source).toContain(`'${phrase}'`);

@@ -1,4 +1,5 @@
-import { type ActDeps, act } from '../../../functions/act/act.ts';
+import { act } from '../../../functions/act/act.ts';
+import type { ActDeps } from '../../../functions/act/act-deps.ts';
 import { decideEvent } from '../../../functions/decide/decide.ts';
 import { type SweepResult, sweep } from '../../../functions/sweep/sweep.ts';
 import { topology } from '../../../infra/topology.ts';

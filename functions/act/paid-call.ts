@@ -1,0 +1,122 @@
+import type { Action } from '../../shared/core/action.ts';
+import { claim, park, settle } from '../../shared/core/lifecycle.ts';
+import type { Outcome } from '../../shared/core/outcome.ts';
+import { providerPolicyOf } from '../../shared/core/policy.ts';
+import { after, type DurationMs, elapsed, minutes, seconds } from '../../shared/core/time.ts';
+import { loadAction, type TransitionResult, writeTransition } from '../../shared/store/action-store.ts';
+import { loadSim, type Versioned } from '../../shared/store/event-store.ts';
+import { takeAccountSlots } from '../../shared/store/rate-limiter.ts';
+import type { ActionRow } from '../../shared/store/rows.ts';
+import type { ActDeps } from './act-deps.ts';
+import { mayGoOn, type PreparedAction } from './before-call.ts';
+import { change, changeOwned, hint, ruleOf, waitUntil } from './change-action.ts';
+import { noteHealth } from './provider-health.ts';
+
+export async function takeSlot(token: string, deps: ActDeps): ReturnType<typeof takeAccountSlots> {
+  const holdFor = (deps.profile.callTimeout * 2) as DurationMs;
+  const request = { limits: deps.limits, now: deps.clock(), requests: 1, token, holdFor };
+  return takeAccountSlots(deps.table, request, deps.random.fraction());
+}
+
+/**
+ * Reserves and takes the lease. Switches, breaker and limits are judged once more, on the very SIM state that the claim
+ * is guarded by, so that what came up while the provider was asked still holds.
+ */
+export async function claimAction(
+  row: Versioned<ActionRow>,
+  prepared: PreparedAction,
+  deps: ActDeps,
+): Promise<Versioned<ActionRow> | null> {
+  const { action } = row.value;
+  const sim = await loadSim(deps.table, action.subject.key);
+  if (!(await mayGoOn(row, sim.value, deps))) return null;
+  const provider = providerPolicyOf(deps.policy, action.subject.provider);
+  if (provider === null) return null;
+  const now = deps.clock();
+  const transition = claim({ ...action, baseline: prepared.baseline }, sim.value, deps.lease, now);
+  const caps = { provider, rule: ruleOf(action, deps) };
+  const result = await writeTransition(deps.table, { row, sim, transition, caps });
+  switch (result.kind) {
+    case 'written':
+      deps.notice?.(transition.action, 'claimed');
+      return loadFresh(action.actionId, transition.action.fence, deps);
+    case 'cap-exceeded':
+      await overCap(row, result, deps);
+      return null;
+    case 'conflict':
+    case 'order-taken':
+      await hint(action, after(now, seconds(1)), deps);
+      return null;
+    default: {
+      const never: never = result;
+      throw new Error(`unknown result: ${JSON.stringify(never)}`);
+    }
+  }
+}
+
+async function overCap(
+  row: Versioned<ActionRow>,
+  result: Extract<TransitionResult, { kind: 'cap-exceeded' }>,
+  deps: ActDeps,
+): Promise<void> {
+  if (result.scope === 'provider-hour') {
+    return waitUntil(row, after(deps.clock(), minutes(5 + 10 * deps.random.fraction())), result.detail, deps);
+  }
+  await change(row, deps, (input) => park(input, 'cap-exceeded', result.detail, false));
+}
+
+/** The action as just claimed by us; null when it was overtaken already. */
+async function loadFresh(
+  actionId: string,
+  fence: number,
+  deps: ActDeps,
+): Promise<Versioned<ActionRow> | null> {
+  const row = await loadAction(deps.table, actionId);
+  return row !== null && row.value.action.fence === fence && row.value.action.state.name === 'running'
+    ? row
+    : null;
+}
+
+export async function callAndSettle(row: Versioned<ActionRow>, deps: ActDeps): Promise<void> {
+  const { action } = row.value;
+  if (action.state.name !== 'running')
+    throw new Error(`${action.actionId} is ${action.state.name}, not running`);
+  // The lease protects only while it is young: a worker that was frozen in between must not call any more.
+  const late = elapsed(action.state.startedAt, deps.clock()) > deps.lease.startWithin;
+  const outcome: Outcome = late
+    ? {
+        kind: 'retryable',
+        code: 'too-late',
+        message: 'the worker was held up before the call',
+        retryAfter: null,
+        burnsAttempt: false,
+      }
+    : await deps.client.purchase(action);
+  await settleOutcome(action, outcome, deps);
+  await noteHealth(action, outcome, deps);
+}
+
+/**
+ * Writes what came of the call. A worker whose fence is old writes nothing. One whose lease ran out, but whom nobody
+ * has overtaken, may still tell a clear answer.
+ */
+export async function settleOutcome(called: Action, outcome: Outcome, deps: ActDeps): Promise<void> {
+  const states = outcome.kind === 'unknown' ? (['running'] as const) : (['running', 'unknown'] as const);
+  const settled = await changeOwned(called.actionId, called.fence, states, deps, (input) =>
+    settle(input, outcome),
+  );
+  if (settled.kind === 'order-taken') {
+    const taken = `the provider answered with order ${outcome.kind === 'succeeded' ? outcome.providerOrderId : ''}, which another action has`;
+    await changeOwned(called.actionId, called.fence, states, deps, (input) =>
+      park(input, 'several-candidates', taken, true),
+    );
+    return;
+  }
+  if (settled.kind === 'overtaken') {
+    deps.log('warn', 'late answer not written, the provider will be asked', {
+      actionId: called.actionId,
+      correlationId: called.correlationId,
+      outcome: outcome.kind,
+    });
+  }
+}
