@@ -257,10 +257,13 @@ function queryStatement(
 ): StatementSync {
   const { partition, sort } = queryColumns[query.from];
   const direction = shape.descending ? 'DESC' : 'ASC';
+  // The row-value alone would be tested on every entry of the range; the bound is where the search begins.
+  const low = shape.continued && !shape.descending ? 'max(:low, :indexSk)' : ':low';
+  const high = shape.continued && shape.descending ? 'min(:high, :indexSk)' : ':high';
   const beyond = shape.continued
     ? `AND (${sort}, pk, sk) ${shape.descending ? '<' : '>'} (:indexSk, :pk, :sk)`
     : '';
-  const sql = `SELECT * FROM items WHERE ${partition} = :indexPk AND ${sort} >= :low AND ${sort} <= :high ${beyond}
+  const sql = `SELECT * FROM items WHERE ${partition} = :indexPk AND ${sort} >= ${low} AND ${sort} <= ${high} ${beyond}
     ORDER BY ${sort} ${direction}, pk ${direction}, sk ${direction} LIMIT :limit`;
   const made = statements.queries.get(sql) ?? database.prepare(sql);
   statements.queries.set(sql, made);

@@ -6,6 +6,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, describe, expect, it } from 'vitest';
 import { epochMs } from '../../shared/core/time.ts';
+import { encodeCursor } from '../../shared/store/page-cursor.ts';
 import { openSqliteTable, type SqliteTable } from '../../shared/store/sqlite-table.ts';
 import type { NewItem } from '../../shared/store/table.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
@@ -211,6 +212,40 @@ describe('a SQLite table', () => {
     expect(table.purgeExpired(nowSec + 100)).toBe(0);
     const page = await table.query({ from: 'partition', pk: 'race' }, { limit: 10, cursor: null });
     expect(page.items.map(({ sk }) => sk)).toEqual(['never']);
+    await table.close();
+  });
+
+  it('fills large pages, also in a file', async () => {
+    const table = open(newPath());
+    expect(table.database.prepare('PRAGMA page_size').get()).toEqual({ page_size: 16_384 });
+    await table.close();
+  });
+
+  it.each([false, true])('goes on from where the page before ended (descending: %s)', async (descending) => {
+    // Found when a dry run over 100,000 events took half a minute: each page began at the range's start again.
+    const table = open(':memory:');
+    const size = 40_000;
+    table.database.exec(`
+      WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < ${size - 1})
+      INSERT INTO items (pk, sk, version, data, time_pk, time_sk)
+      SELECT 'P' || i, 'x', 1, '{}', 'T', printf('%06d', i) FROM n`);
+    const at = (i: number) => ({ indexPk: 'T', indexSk: String(i).padStart(6, '0'), pk: `P${i}`, sk: 'x' });
+    const fastest = async (i: number): Promise<number> => {
+      const times: number[] = [];
+      for (let n = 0; n < 9; n++) {
+        const started = performance.now();
+        const page = await table.query(
+          { from: 'time', pk: 'T', between: ['0', '9'] },
+          { limit: 5, cursor: encodeCursor(at(i)), descending },
+        );
+        times.push(performance.now() - started);
+        expect(page.items[0]?.sk).toBe('x');
+        expect(page.items[0]?.indexes.time?.sk).toBe(at(i + (descending ? -1 : 1)).indexSk);
+      }
+      return Math.min(...times);
+    };
+    const [early, late] = descending ? [size - 10, 10] : [10, size - 10];
+    expect((await fastest(late)) / (await fastest(early))).toBeLessThan(8);
     await table.close();
   });
 
