@@ -1,9 +1,11 @@
 import type { Action } from '../../shared/core/action.ts';
+import { actionIdFor } from '../../shared/core/decide.ts';
 import type { SettleInput } from '../../shared/core/lifecycle.ts';
-import type { OperatorVerdict } from '../../shared/core/operator.ts';
+import { buyAgain, type OperatorVerdict } from '../../shared/core/operator.ts';
 import type { EpochMs } from '../../shared/core/time.ts';
+import { sha256Hex } from '../../shared/platform/digest.ts';
 import { toMessage } from '../../shared/queue/work-item.ts';
-import { loadAction, writeTransition } from '../../shared/store/action-store.ts';
+import { loadAction, writeFurtherPurchase, writeTransition } from '../../shared/store/action-store.ts';
 import { loadSim, type Versioned } from '../../shared/store/event-store.ts';
 import type { ActionRow } from '../../shared/store/rows.ts';
 import type { Connection } from './connect.ts';
@@ -63,6 +65,58 @@ export async function operate(connection: Connection, wish: Wish, now: EpochMs):
     }
   }
   throw conflict(`${wish.actionId} was changed by others ${racesMax} times meanwhile: look again and repeat`);
+}
+
+/**
+ * Carries out a deliberate further purchase of an action that is over, noted on both. Throws OpsError `conflict` when
+ * it is refused, or when it was bought again already.
+ */
+export async function orderAgain(
+  connection: Connection,
+  wish: Pick<Wish, 'actionId' | 'by' | 'reason'>,
+  now: EpochMs,
+): Promise<Action> {
+  const { table, stage } = connection;
+  for (let race = 0; race < racesMax; race++) {
+    const before = await needAction(connection, wish.actionId);
+    await assertNotAgain(connection, before.value.action);
+    const sim = await loadSim(table, before.value.action.subject.key);
+    const verdict = buyAgain({
+      action: before.value.action,
+      sim: sim.value,
+      policy: stage.policy,
+      now,
+      digest: sha256Hex,
+    });
+    if (!verdict.ok) throw conflict(`${wish.actionId} can't be bought again: ${verdict.detail}`);
+    const { action } = verdict;
+    const signed = { at: now, by: wish.by, reason: wish.reason };
+    const written = await writeFurtherPurchase(table, {
+      before,
+      noteBefore: { ...signed, did: `bought again as ${action.actionId}` },
+      action,
+      note: { ...signed, did: `bought again after ${wish.actionId}` },
+      sim,
+      simLocked: verdict.sim,
+    });
+    if (written === 'conflict') continue;
+    await hint(connection, action);
+    return action;
+  }
+  throw conflict(`the SIM of ${wish.actionId} was busy ${racesMax} times: look again and repeat`);
+}
+
+/** A repeated command finds what it made the first time, whatever became of that. */
+async function assertNotAgain({ table }: Connection, action: Action): Promise<void> {
+  const { eventId, generation } = action;
+  const next = actionIdFor(action, { event: { eventId }, generation: generation + 1, digest: sha256Hex });
+  const row = await loadAction(table, next);
+  if (row === null) return;
+  const { state } = row.value.action;
+  const over = state.name === 'succeeded' || state.name === 'refused' || state.name === 'cancelled';
+  throw conflict(
+    `${action.actionId} was bought again already: ${next}, which is ${state.name}${over ? '; to buy once more, name that one' : ''}`,
+  );
 }
 
 /** Another operator or a worker was first: what this operator saw is no longer so. */

@@ -1,5 +1,5 @@
-import type { LedgerEntry } from '../../shared/core/action.ts';
-import { actionIdFor } from '../../shared/core/decide.ts';
+import type { Action, LedgerEntry } from '../../shared/core/action.ts';
+import { actionIdFor, type Decision } from '../../shared/core/decide.ts';
 import { sumLedger } from '../../shared/core/lifecycle.ts';
 import { days, durationMs } from '../../shared/core/time.ts';
 import { sha256Hex } from '../../shared/platform/digest.ts';
@@ -52,34 +52,53 @@ export async function provePurchase(
   return { row, event, evidence: shown, checks };
 }
 
-function eventChecks({ action }: ActionRow, { event, decisions }: EventRow): readonly Check[] {
+function eventChecks(row: ActionRow, { event, decisions }: EventRow): readonly Check[] {
+  const { action } = row;
   // Only the rule's name enters the id, so a rule that is gone since can still be checked.
   const expected = actionIdFor(action, {
     event,
     generation: action.generation,
     digest: sha256Hex,
   });
-  const verdict = decisions.find(({ verdicts }) =>
-    verdicts.some((each) => each.verdict === 'act' && each.actionId === action.actionId),
-  );
-  const version = verdict?.policyVersion ?? '';
   return [
     check('action id', expected === action.actionId, {
       holds: `it is the digest of rule ${action.ruleId}, event ${event.eventId} and generation ${action.generation}`,
       broken: `rule, event and generation give ${expected}`,
     }),
-    check('decision', verdict !== undefined && version === action.policyVersion, {
-      holds: `rules ${version} made this action of the event`,
-      broken:
-        verdict === undefined
-          ? 'no stored decision of the event made this action'
-          : `decided by rules ${version}, but the action names ${action.policyVersion}`,
-    }),
+    action.generation > 1 ? operatorCheck(row) : decisionCheck(action, decisions),
     check('SIM', event.subject?.key === action.subject.key, {
       holds: `event and action name ${action.subject.key}`,
       broken: `the event names ${event.subject?.key ?? 'none'}, the action ${action.subject.key}`,
     }),
   ];
+}
+
+function decisionCheck(action: Action, decisions: readonly Decision[]): Check {
+  const verdict = decisions.find(({ verdicts }) =>
+    verdicts.some((each) => each.verdict === 'act' && each.actionId === action.actionId),
+  );
+  const version = verdict?.policyVersion ?? '';
+  return check('decision', verdict !== undefined && version === action.policyVersion, {
+    holds: `rules ${version} made this action of the event`,
+    broken:
+      verdict === undefined
+        ? 'no stored decision of the event made this action'
+        : `decided by rules ${version}, but the action names ${action.policyVersion}`,
+  });
+}
+
+/** No rule makes a second generation: a human did, and said why. */
+function operatorCheck({ action, notes }: ActionRow): Check {
+  const before = actionIdFor(action, {
+    event: action,
+    generation: action.generation - 1,
+    digest: sha256Hex,
+  });
+  const order = notes.find(({ did }) => did === `bought again after ${before}`);
+  return check('decision', order !== undefined, {
+    holds: `${order?.by} bought ${before} again: ${order?.reason}`,
+    broken: `it is generation ${action.generation}, but no operator's note says who bought ${before} again`,
+  });
 }
 
 async function evidenceChecks(

@@ -168,7 +168,7 @@ function ownPurchase(input: DecideInput, sim: SimState): string | null {
 /** The id of the action that a rule makes of an event: the same cause always gives the same id. */
 export function actionIdFor(
   rule: Pick<Rule, 'ruleId'>,
-  input: Pick<DecideInput, 'event' | 'generation' | 'digest'>,
+  input: Pick<DecideInput, 'generation' | 'digest'> & { readonly event: Pick<WebhookEvent, 'eventId'> },
 ): string {
   return `act_${input.digest(`${rule.ruleId}\n${input.event.eventId}\n${input.generation}`).slice(0, 32)}`;
 }
@@ -177,27 +177,58 @@ function planAction(rule: Rule, input: DecideInput): Action {
   const { event, now } = input;
   if (event.subject === null)
     throw new Error(`rule ${rule.ruleId} can't act on ${event.eventId}: it has no SIM`);
-  const actionId = actionIdFor(rule, input);
+  const action = plannedAction(
+    rule,
+    {
+      actionId: actionIdFor(rule, input),
+      eventId: event.eventId,
+      subject: event.subject,
+      targetOrderId: orderOf(event.facts)?.orderId ?? null,
+      policyVersion: input.policy.version,
+      generation: input.generation,
+      correlationId: event.correlationId,
+      needsConfirmation: event.proof.kind === 'unsigned',
+    },
+    now,
+  );
+  return rule.approval
+    ? { ...action, state: { name: 'held', reason: 'the rule asks for approval' } }
+    : action;
+}
+
+/** What makes an action: the event, whose SIM, which generation. */
+export type Cause = Pick<
+  Action,
+  | 'actionId'
+  | 'eventId'
+  | 'subject'
+  | 'targetOrderId'
+  | 'policyVersion'
+  | 'generation'
+  | 'correlationId'
+  | 'needsConfirmation'
+>;
+
+/** A fresh action that buys what the rule says, planned for now, with nothing tried and nothing booked. */
+export function plannedAction(rule: Rule, cause: Cause, now: EpochMs): Action {
   const order: PurchaseOrder = {
-    actionId,
+    actionId: cause.actionId,
     kind: rule.action,
-    subject: event.subject,
+    subject: cause.subject,
     plan: rule.plan,
-    reference: actionId.slice('act_'.length),
-    targetOrderId: orderOf(event.facts)?.orderId ?? null,
+    reference: cause.actionId.slice('act_'.length),
+    targetOrderId: cause.targetOrderId,
     maxCost: rule.maxCost,
   };
   return {
     ...order,
     ruleId: rule.ruleId,
-    policyVersion: input.policy.version,
-    eventId: event.eventId,
-    generation: input.generation,
-    correlationId: event.correlationId,
+    policyVersion: cause.policyVersion,
+    eventId: cause.eventId,
+    generation: cause.generation,
+    correlationId: cause.correlationId,
     createdAt: now,
-    state: rule.approval
-      ? { name: 'held', reason: 'the rule asks for approval' }
-      : { name: 'planned', dueAt: now },
+    state: { name: 'planned', dueAt: now },
     stateSince: now,
     fence: 0,
     attemptsBurned: 0,
@@ -208,7 +239,7 @@ function planAction(rule: Rule, input: DecideInput): Action {
     absentSince: null,
     baseline: null,
     prepared: null,
-    needsConfirmation: event.proof.kind === 'unsigned',
+    needsConfirmation: cause.needsConfirmation,
     money: { currency: rule.maxCost.currency, reservedMinor: 0, chargedMinor: 0, refundedMinor: 0 },
     ledger: [],
     attemptLog: [],
@@ -216,7 +247,8 @@ function planAction(rule: Rule, input: DecideInput): Action {
   };
 }
 
-function lockSim(sim: SimState, rule: Rule, actionId: string, now: EpochMs): SimState {
+/** The SIM with its lock in the hand of an action, and the rule's cool-down running. */
+export function lockSim(sim: SimState, rule: Rule, actionId: string, now: EpochMs): SimState {
   return {
     ...sim,
     openActionId: actionId,

@@ -1,4 +1,5 @@
 import type { Action } from './action.ts';
+import { actionIdFor, lockSim, plannedAction } from './decide.ts';
 import {
   absenceProvenAt,
   giveBack,
@@ -10,8 +11,10 @@ import {
   type Transition,
 } from './lifecycle.ts';
 import type { Money } from './money.ts';
+import type { Policy } from './policy.ts';
 import { purchaseRetry } from './retry.ts';
-import { elapsed } from './time.ts';
+import type { SimState } from './sim-state.ts';
+import { type EpochMs, elapsed } from './time.ts';
 
 /** Why an operator's wish is refused. Whatever could buy twice is. */
 export type OperatorRefusal =
@@ -20,12 +23,18 @@ export type OperatorRefusal =
   | 'sim-busy'
   | 'too-old'
   | 'too-early'
-  | 'wrong-currency';
+  | 'wrong-currency'
+  | 'rule-gone';
 
-/** What an operator's wish comes to: the next state, or why not and what to do instead. */
-export type OperatorVerdict =
-  | { readonly ok: true; readonly transition: Transition }
-  | { readonly ok: false; readonly reason: OperatorRefusal; readonly detail: string };
+/** Why not, and what to do instead. */
+export interface Refused {
+  readonly ok: false;
+  readonly reason: OperatorRefusal;
+  readonly detail: string;
+}
+
+/** What an operator's wish comes to: the next state, or why not. */
+export type OperatorVerdict = { readonly ok: true; readonly transition: Transition } | Refused;
 
 /**
  * Lets a held action go on. The SIM's velocity breaker counts from here, since a human has now looked at this SIM's
@@ -146,6 +155,74 @@ export function resolveNotBought(
   return { ok: true, transition: park(input, 'operator', `not bought, says an operator: ${reason}`, false) };
 }
 
+export interface BuyAgainInput {
+  /** The action that is over. */
+  readonly action: Action;
+  readonly sim: SimState;
+  readonly policy: Policy;
+  readonly now: EpochMs;
+  readonly digest: (text: string) => string;
+}
+
+/** A further action with its SIM's state, or why there is none. */
+export type BuyAgainVerdict =
+  | { readonly ok: true; readonly action: Action; readonly sim: SimState }
+  | Refused;
+
+/**
+ * A deliberate second purchase for the same cause: the next generation, of what the rule says now. The operator's word
+ * stands in for the approval and for the rule's cool-down, which begins anew; the SIM's lock, the caps, the velocity
+ * breaker, the stops and the confirmation of an unsigned claim hold as ever. The same action gives the same further
+ * one, so that a command that is repeated buys nothing more.
+ */
+export function buyAgain({ action, sim, policy, now, digest }: BuyAgainInput): BuyAgainVerdict {
+  const open = notOver(action);
+  if (open !== null) return open;
+  const rule = policy.rules.find(
+    ({ ruleId, provider }) => ruleId === action.ruleId && provider === action.subject.provider,
+  );
+  if (rule === undefined || !rule.enabled) {
+    const why =
+      rule === undefined ? `the stage has no rule ${action.ruleId}` : `rule ${action.ruleId} is off`;
+    return no('rule-gone', `${why}, so nothing says what to buy: bring the rule back first`);
+  }
+  if (sim.openActionId !== null)
+    return no('sim-busy', `its SIM is held by ${sim.openActionId}: let that one end first`);
+  const { eventId, subject, targetOrderId, correlationId, needsConfirmation } = action;
+  const generation = action.generation + 1;
+  const actionId = actionIdFor(rule, { event: { eventId }, generation, digest });
+  const next = plannedAction(
+    rule,
+    {
+      actionId,
+      eventId,
+      subject,
+      targetOrderId,
+      policyVersion: policy.version,
+      generation,
+      correlationId,
+      needsConfirmation,
+    },
+    now,
+  );
+  return { ok: true, action: next, sim: lockSim(sim, rule, actionId, now) };
+}
+
+function notOver({ state }: Action): Refused | null {
+  switch (state.name) {
+    case 'succeeded':
+    case 'refused':
+    case 'cancelled':
+      return null;
+    case 'parked':
+      return state.mayHaveBought
+        ? mayHaveBought()
+        : no('wrong-state', 'it is parked and bought nothing: retry it, a second one is not needed');
+    default:
+      return no('wrong-state', `it is ${state.name}; only an action that is over can be bought again`);
+  }
+}
+
 /** Only a parked action that may have bought is in doubt. */
 function notInDoubt(action: Action): OperatorVerdict | null {
   const { state } = action;
@@ -155,7 +232,7 @@ function notInDoubt(action: Action): OperatorVerdict | null {
   return no('wrong-state', 'it is parked, but certainly bought nothing: retry or cancel it');
 }
 
-function mayHaveBought(): OperatorVerdict {
+function mayHaveBought(): Refused {
   return no(
     'may-have-bought',
     "its purchase may exist: look for it in the provider's own records, then resolve it as bought (with the order number) or as not bought",
@@ -173,6 +250,6 @@ function simBusy({ action, sim }: SettleInput): OperatorVerdict | null {
   return no('sim-busy', `its SIM is held by ${sim.openActionId}: let that one end first, or cancel this one`);
 }
 
-function no(reason: OperatorRefusal, detail: string): OperatorVerdict {
+function no(reason: OperatorRefusal, detail: string): Refused {
   return { ok: false, reason, detail };
 }

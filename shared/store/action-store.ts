@@ -67,6 +67,32 @@ export async function writeTransition(table: Table, write: TransitionWrite): Pro
   return describeCap(transition.cap, write.caps, changes[cap.index], cap.found);
 }
 
+export interface FurtherPurchase {
+  /** The action that is over, with what it is noted with. */
+  readonly before: Versioned<ActionRow>;
+  readonly noteBefore: OperatorNote;
+  readonly action: Action;
+  readonly note: OperatorNote;
+  /** The SIM as it was found, and as it is locked by the new action. */
+  readonly sim: Versioned<SimState>;
+  readonly simLocked: SimState;
+}
+
+/** Writes a deliberate further purchase: the new action, its SIM's lock and both notes, whole or not at all. */
+export async function writeFurtherPurchase(
+  table: Table,
+  write: FurtherPurchase,
+): Promise<'written' | 'conflict'> {
+  const { before } = write;
+  const noted = { ...before.value, notes: [...before.value.notes, write.noteBefore] };
+  const written = await table.write([
+    { kind: 'insert', item: actionItem({ action: write.action, notes: [write.note], sweeps: 0 }) },
+    replaceOrInsert(actionItem(noted), before.version),
+    simChange({ value: write.simLocked, version: write.sim.version }),
+  ]);
+  return written.ok ? 'written' : 'conflict';
+}
+
 /** Replaces an action without touching money or its SIM. `conflict`: it changed in between. */
 export async function replaceAction(
   table: Table,

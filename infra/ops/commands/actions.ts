@@ -13,7 +13,7 @@ import type { Connection } from '../connect.ts';
 import { readRange } from '../event-filter.ts';
 import { failed, misused } from '../failure.ts';
 import { readMoney, readWhole, showMoment } from '../notation.ts';
-import { needAction, operate, type Wish } from '../operate-action.ts';
+import { needAction, operate, orderAgain, type Wish } from '../operate-action.ts';
 import type { OpsWorld } from '../world.ts';
 
 const stateNames = [
@@ -60,7 +60,7 @@ export function addActionCommands(program: Command, world: OpsWorld): void {
       await withConnection(context, (connection) => list(connection, options, context));
     });
   addOneActionCommands(
-    program.command('action').description('One action: look, approve, cancel, retry, resolve.'),
+    program.command('action').description('One action: look, approve, cancel, retry, resolve, buy again.'),
     world,
   );
 }
@@ -97,6 +97,7 @@ function addOneActionCommands(group: Command, world: OpsWorld): void {
     judge: () => retry,
   });
   addResolve(group, world);
+  addBuyAgain(group, world);
 }
 
 function addWish(
@@ -171,6 +172,37 @@ function addResolve(group: Command, world: OpsWorld): void {
             : resolveBought(input, { providerOrderId: bought, charge }, timing);
         };
       await carryOut({ actionId, did, reason, judge }, context);
+    });
+}
+
+function addBuyAgain(group: Command, world: OpsWorld): void {
+  addCommand(group, {
+    name: 'buy-again',
+    description: 'Makes a deliberate second purchase of an action that is over. SPENDS MONEY.',
+    examples: [
+      'npx simhook action buy-again act_0123456789abcdef0123456789abcdef --reason "customer asked for a second package"',
+    ],
+    more: `What the rule says now is bought, as the next generation of the action, under the caps and one at a time for each
+SIM. The cool-down is not asked, and begins anew. The same line again buys nothing: to buy a third, name the second.
+A parked action is no case for this: resolve it, or retry it.`,
+  })
+    .argument('<action-id>')
+    .requiredOption('--reason <text>', 'why; kept with both actions')
+    .action(async (actionId: string, options: { readonly reason: string }, command: Command) => {
+      const context = contextOf(command, world);
+      const reason = readReason(options.reason);
+      await withConnection(context, async (connection) => {
+        const wish = { actionId, by: context.by, reason };
+        const { actionId: next } = await orderAgain(connection, wish, world.clock());
+        const { value } = await needAction(connection, next);
+        const { action } = value;
+        const { out } = context;
+        await out.value(actionJson(value));
+        await out.line(
+          `${out.paint.yellow('buying again')}: ${next}, ${action.kind} ${JSON.stringify(action.plan)} for ${action.subject.simId}, at most ${formatMoney(action.maxCost)}`,
+        );
+        await out.line(`noted: ${context.by}, ${reason}`);
+      });
     });
 }
 
