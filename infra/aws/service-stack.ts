@@ -24,6 +24,7 @@ import { CallbackApi } from './callback-api.ts';
 import { addDashboard } from './dashboard.ts';
 import type { Deployment } from './deployment.ts';
 import type { QueuePair } from './queue-pair.ts';
+import { requireSecrets } from './required-secrets.ts';
 import type { ProviderState, StateStack } from './state-stack.ts';
 import { pascal, toDuration } from './units.ts';
 import { type Grant, WorkFunction } from './work-function.ts';
@@ -61,6 +62,7 @@ export class ServiceStack extends Stack {
     super(scope, id, props);
     this.props = props;
     const { state, stage, deployment } = props;
+    requireSecrets(this, stage);
     this.receive = this.makeReceive();
     this.decide = this.makeDecide();
     this.act = new Map(

@@ -3,6 +3,7 @@ import { type App, type Environment, Tags, Validations } from 'aws-cdk-lib';
 import { AwsSolutionsChecks } from 'cdk-nag';
 import { receivingStageOf } from '../../shared/policy/receiving-stage.ts';
 import { providers } from '../../shared/providers/registry.ts';
+import { serviceStackName, stateStackName } from '../names.ts';
 import { type Bundle, buildBundles, type FunctionName } from './bundles.ts';
 import { functionLogNames, ServiceStack } from './service-stack.ts';
 import type { DeployableStage, Target } from './stage-file.ts';
@@ -26,8 +27,7 @@ export async function makeApp(app: App, checked: DeployableStage, target: Target
   });
   const ids = stage.providers.map(({ id }) => id);
   const env = environmentOf(deployment, target);
-  const name = `simhook-${stage.name}`;
-  const state = new StateStack(app, `${name}-state`, {
+  const state = new StateStack(app, stateStackName(stage.name), {
     env,
     description: `simhook ${stage.name}: table, queues, secrets, logs`,
     terminationProtection: true,
@@ -35,7 +35,7 @@ export async function makeApp(app: App, checked: DeployableStage, target: Target
     providers: ids,
     functionNames: functionLogNames(ids),
   });
-  const service = new ServiceStack(app, name, {
+  const service = new ServiceStack(app, serviceStackName(stage.name), {
     env,
     description: `simhook ${stage.name}: functions, API, schedules, alarms`,
     state,

@@ -6,6 +6,7 @@ import type { Queue } from 'aws-cdk-lib/aws-sqs';
 import type { Construct } from 'constructs';
 import type { SecretPurpose } from '../../shared/platform/secret-source.ts';
 import { type IndexSchema, tableSchema } from '../../shared/store/table-schema.ts';
+import { secretName } from '../names.ts';
 import { topology } from '../topology.ts';
 import { deadLetterQueue, QueuePair } from './queue-pair.ts';
 import { pascal } from './units.ts';
@@ -101,7 +102,7 @@ export class StateStack extends Stack {
    */
   private makeSecret(stageName: string, provider: string, purpose: SecretPurpose): string {
     const secret = new CfnSecret(this, `Secret${pascal(provider)}${pascal(purpose)}`, {
-      name: `simhook/${stageName}/${provider}/${purpose}`,
+      name: secretName(stageName, provider, purpose),
       description: `Keys of ${provider}: ${purpose === 'callback' ? 'callbacks are verified' : 'calls are signed'} with them. Set by: npx simhook secrets set`,
     });
     secret.applyRemovalPolicy(RemovalPolicy.RETAIN);

@@ -42,6 +42,10 @@ export function withGlobalOptions(program: Command): Command {
     .option('--region <region>', 'AWS region of a deployed stage')
     .option('--endpoint <url>', 'address of the DynamoDB engine, where it is not AWS')
     .option('--sqs-endpoint <url>', 'address of the SQS engine, where it is not AWS')
+    .option(
+      '--control-endpoint <url>',
+      'address of CloudFormation, Secrets Manager and Parameter Store, where it is not AWS',
+    )
     .option('--queue <name=url>', 'a queue of a deployed stage; may be repeated', collect, [])
     .option(
       '--dead-letter <name=url>',

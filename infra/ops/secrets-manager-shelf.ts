@@ -5,6 +5,8 @@ import {
 } from '@aws-sdk/client-secrets-manager';
 import type { SecretPurpose } from '../../shared/platform/secret-source.ts';
 import { readSecretValue, type SecretValue } from '../../shared/platform/secrets-manager-source.ts';
+import { secretName } from '../names.ts';
+import { type AwsAccess, clientOptions } from './aws-access.ts';
 import { failed } from './failure.ts';
 
 /** A deployed stage's secrets, as an operator may write them. Values go in and are never shown. */
@@ -12,27 +14,15 @@ export interface SecretShelf {
   /** Null while nothing was ever written. */
   read(provider: string, purpose: SecretPurpose): Promise<SecretValue | null>;
   write(provider: string, purpose: SecretPurpose, value: SecretValue): Promise<void>;
+  close(): void;
 }
 
-const requestTimeoutMs = 5_000;
-
-/** The secrets that the state stack made, by their names `simhook/<stage>/<provider>/<purpose>`. */
-export function openSecretShelf(options: {
-  readonly stage: string;
-  readonly region: string;
-  readonly endpoint: string | null;
-}): SecretShelf {
-  const client = new SecretsManagerClient({
-    region: options.region,
-    maxAttempts: 2,
-    requestHandler: { connectionTimeout: 1_000, requestTimeout: requestTimeoutMs },
-    ...(options.endpoint === null ? {} : { endpoint: options.endpoint }),
-  });
-  const nameOf = (provider: string, purpose: SecretPurpose): string =>
-    `simhook/${options.stage}/${provider}/${purpose}`;
+/** The secrets that the state stack made, by their names. */
+export function openSecretShelf(stage: string, access: AwsAccess): SecretShelf {
+  const client = new SecretsManagerClient(clientOptions(access));
   return {
     read: async (provider, purpose) => {
-      const name = nameOf(provider, purpose);
+      const name = secretName(stage, provider, purpose);
       try {
         const { SecretString } = await client.send(new GetSecretValueCommand({ SecretId: name }));
         const reading = readSecretValue(SecretString ?? '');
@@ -48,11 +38,12 @@ export function openSecretShelf(options: {
     write: async (provider, purpose, value) => {
       await client.send(
         new PutSecretValueCommand({
-          SecretId: nameOf(provider, purpose),
+          SecretId: secretName(stage, provider, purpose),
           SecretString: JSON.stringify(value),
         }),
       );
     },
+    close: () => client.destroy(),
   };
 }
 

