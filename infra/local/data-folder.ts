@@ -63,7 +63,8 @@ function takeLock(lock: string, path: string, isAlive: (pid: number) => boolean)
   throw new StartError(`the data folder ${path} is being taken by another process: try again`);
 }
 
-function processIsAlive(pid: number): boolean {
+/** Also true for a process of somebody else. */
+export function processIsAlive(pid: number): boolean {
   try {
     process.kill(pid, 0);
     return true;

@@ -52,11 +52,16 @@ export function aimAtSimulator(file: StageFile, simulatorUrl: string): StageFile
   if (!parsed.success) return file;
   const providers = Object.fromEntries(
     Object.entries(parsed.data.providers).map(([id, entry]) => {
-      const baseUrl = id === 'linksfield-cube' ? `${simulatorUrl}/cube/v4` : simulatorUrl;
+      const baseUrl = simulatorBaseUrl(id, simulatorUrl);
       return [id, { ...entry, settings: { ...entry.settings, baseUrl } }];
     }),
   );
   return { ...file, input: { ...parsed.data, providers } };
+}
+
+/** The base URL of a provider that the simulator plays. */
+export function simulatorBaseUrl(provider: string, simulatorUrl: string): string {
+  return provider === 'linksfield-cube' ? `${simulatorUrl}/cube/v4` : simulatorUrl;
 }
 
 /** Checks a stage; throws StartError with a line per problem. */

@@ -14,6 +14,7 @@ import { type LocalSecrets, loadLocalSecrets, memorySecretSource } from './local
 import { narrator, type Print } from './narrator.ts';
 import { withProgress } from './progress.ts';
 import { startPoller } from './queue-poller.ts';
+import { announceRunning } from './running-system.ts';
 import { sampleCallback } from './sample-callback.ts';
 import { type Lookout, lookout, playScene } from './scene.ts';
 import { type SimulatorProcess, startSimulator } from './simulator-process.ts';
@@ -117,10 +118,16 @@ async function serve(run: LocalRun, parts: Parts): Promise<number> {
     );
   wakers.push(...pollers.map((poller) => poller.wake));
   const stopSchedules = startSchedules(system, engines, log);
+  const unannounce = announceRunning(run.folder.path, {
+    pid: process.pid,
+    url: front.url,
+    simulatorUrl: parts.simulator?.url ?? null,
+  });
   try {
     await greet(run, parts, front, secrets);
     return await live(run, { ...parts, front, watch, secrets });
   } finally {
+    unannounce();
     stopSchedules();
     await front.close();
     await Promise.all(pollers.map((poller) => poller.stop()));
@@ -158,7 +165,14 @@ async function live(
     return 0;
   }
   run.print(
-    sampleCallback({ front: front.url, stage: parts.stage, secrets, now: run.clock(), random: run.random }),
+    sampleCallback({
+      front: front.url,
+      data: run.folder.path,
+      stage: parts.stage,
+      secrets,
+      now: run.clock(),
+      random: run.random,
+    }),
   );
   await interrupted;
   return 0;

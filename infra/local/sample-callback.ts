@@ -5,6 +5,8 @@ import { Secret, signEiotclubCallback } from '../../shared/signing/index.ts';
 
 export interface SampleOptions {
   readonly front: string;
+  /** The data folder; the command line takes the usual one by itself. */
+  readonly data: string;
   readonly stage: Stage;
   readonly secrets: Readonly<Record<string, StageSecrets>>;
   readonly now: EpochMs;
@@ -13,7 +15,7 @@ export interface SampleOptions {
 
 /** How a newcomer sends a callback: a `curl` line that is signed and works as printed. */
 export function sampleCallback(options: SampleOptions): string {
-  const { front, stage, secrets, now, random } = options;
+  const { front, data, stage, secrets, now, random } = options;
   const provider = stage.providers.find((p) => p.id === 'eiotclub');
   const key = secrets.eiotclub?.callback[0];
   if (!provider || !key) return '\nready; Ctrl-C stops it';
@@ -28,6 +30,7 @@ export function sampleCallback(options: SampleOptions): string {
   };
   const signed = signEiotclubCallback(body, new Secret(key.value));
   if (!signed.ok) throw new Error(`the sample could not be signed: ${signed.detail}`);
+  const where = data === '.simhook' ? '' : ` --data ${data}`;
   return [
     '',
     'Now send one yourself (signed, good for three days):',
@@ -36,7 +39,7 @@ export function sampleCallback(options: SampleOptions): string {
     '',
     'or with fields of your own:',
     '',
-    '  npx simhook send eiotclub FlowAlert iccid=89852000263320817044 alert_type=2 alert_value=9',
+    `  npx simhook send eiotclub FlowAlert iccid=89852000263320817044 alert_type=2 alert_value=9${where}`,
     '',
     'Ctrl-C stops it.',
   ].join('\n');

@@ -4,6 +4,7 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { readRunning } from '../../infra/local/running-system.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
@@ -115,6 +116,15 @@ describe('npm start', () => {
     expect(count(run.out(), / bought /g)).toBe(bought + 1);
     expect(await send(line)).toMatch(/^HTTP\/1\.1 200 /);
 
+    // The system chose its ports; the command line finds them in the data folder.
+    const sent = spawnSync(
+      process.execPath,
+      ['infra/ops/simhook.ts', 'send', 'eiotclub', 'FlowAlert', '--data', folder.path, '--json'],
+      { cwd: root, encoding: 'utf8' },
+    );
+    expect(sent).toMatchObject({ status: 0, stderr: '' });
+    await run.until(new RegExp(`${JSON.parse(sent.stdout).sims[0]} +bought +renew`));
+
     const second = start('--port', '0', '--data', folder.path, '--exit');
     expect(await second.ended).toEqual({ code: 1, signal: null });
     expect(second.err()).toBe(
@@ -124,7 +134,8 @@ describe('npm start', () => {
     run.child.kill('SIGINT');
     expect(await run.ended).toEqual({ code: 0, signal: null });
     expect(run.err()).toBe('');
-    expect(count(run.out(), / bought /g)).toBe(bought + 1);
+    expect(count(run.out(), / bought /g)).toBe(bought + 2);
+    expect(readRunning(folder.path)).toEqual({ kind: 'none' });
     const again = start('--port', '0', '--data', folder.path, '--exit', '--no-simulator');
     expect(await again.ended).toEqual({ code: 0, signal: null });
   });

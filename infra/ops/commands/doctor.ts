@@ -8,6 +8,8 @@ import { loadHealth, loadSwitches } from '../../../shared/store/control-store.ts
 import { findDueActions, findDueEvents } from '../../../shared/store/due-work.ts';
 import type { StoreError } from '../../../shared/store/errors.ts';
 import { countEvents } from '../../../shared/store/event-listing.ts';
+import { simulatorBaseUrl } from '../../local/load-stage.ts';
+import { type RunningReading, readRunning } from '../../local/running-system.ts';
 import { addCommand, type Context, contextOf, withConnection } from '../command.ts';
 import type { Connection } from '../connect.ts';
 import { failed } from '../failure.ts';
@@ -34,7 +36,9 @@ export function addDoctorCommand(program: Command, world: OpsWorld): void {
     .action(async (options: { readonly probe: boolean }, command: Command) => {
       const context = contextOf(command, world);
       await withConnection(context, async (connection) => {
-        const findings = await examine(connection, options.probe, world);
+        const running: RunningReading =
+          context.where.deployed === null ? readRunning(context.where.data) : { kind: 'none' };
+        const findings = await examine(connection, { probe: options.probe, running }, world);
         for (const finding of findings) await print(finding, context);
         const bad = findings.filter(({ result }) => result === 'bad').length;
         if (bad > 0) throw failed(`${bad} of ${findings.length} checks are bad`);
@@ -42,16 +46,21 @@ export function addDoctorCommand(program: Command, world: OpsWorld): void {
     });
 }
 
-async function examine(connection: Connection, probe: boolean, world: OpsWorld): Promise<readonly Finding[]> {
+async function examine(
+  connection: Connection,
+  { probe, running }: { readonly probe: boolean; readonly running: RunningReading },
+  world: OpsWorld,
+): Promise<readonly Finding[]> {
   const now = world.clock();
   return [
     ...stageFindings(connection),
+    ...runningFindings(running),
     ...(await secretFindings(connection)),
     ...(await stopFindings(connection)),
     ...(await queueFindings(connection)),
     ...(await workFindings(connection, now)),
     await clockFinding(connection, now),
-    ...(probe ? await probeFindings(connection, world) : []),
+    ...(probe ? await probeFindings(connection, running, world) : []),
   ];
 }
 
@@ -77,6 +86,30 @@ function stageFindings({ stage, label }: Connection): readonly Finding[] {
       ),
     ),
   ];
+}
+
+/** Nothing where no local system is known: it may be a deployed stage, or one that stopped as it should. */
+function runningFindings(running: RunningReading): readonly Finding[] {
+  switch (running.kind) {
+    case 'running': {
+      const { pid, url, simulatorUrl } = running.system;
+      const simulator = simulatorUrl === null ? 'no simulator' : `the simulator at ${simulatorUrl}`;
+      return [good('system', `runs as process ${pid} at ${url}, with ${simulator}`)];
+    }
+    case 'stale':
+      return [
+        bad(
+          'system',
+          `it ended without saying so (process ${running.pid} is gone): start it again with npm start; what was under way is found by its sweep`,
+        ),
+      ];
+    case 'none':
+      return [];
+    default: {
+      const never: never = running;
+      throw new Error(`unknown reading: ${JSON.stringify(never)}`);
+    }
+  }
 }
 
 async function secretFindings({ stage, secrets }: Connection): Promise<readonly Finding[]> {
@@ -197,14 +230,20 @@ async function clockFinding({ table }: Connection, now: EpochMs): Promise<Findin
 /** The address that the stage of `npm start` has until a simulator takes its place. */
 const placeholder = /^https?:\/\/127\.0\.0\.1:1(?:\/|$)/;
 
-async function probeFindings(connection: Connection, world: OpsWorld): Promise<readonly Finding[]> {
+async function probeFindings(
+  connection: Connection,
+  running: RunningReading,
+  world: OpsWorld,
+): Promise<readonly Finding[]> {
   const findings: Finding[] = [];
-  for (const entry of connection.stage.providers) {
+  const simulatorUrl = running.kind === 'running' ? running.system.simulatorUrl : null;
+  for (const stageEntry of connection.stage.providers) {
+    const entry = simulatorUrl === null ? stageEntry : aimed(stageEntry, simulatorUrl);
     if (placeholder.test(baseUrlOf(entry))) {
       findings.push(
         note(
           'provider',
-          `${entry.id} not asked: the stage has no real address; the simulator's is known to npm start alone`,
+          `${entry.id} not asked: the stage has no real address, and no npm start runs with a simulator`,
         ),
       );
       continue;
@@ -212,6 +251,12 @@ async function probeFindings(connection: Connection, world: OpsWorld): Promise<r
     findings.push(await probe(entry, connection, world));
   }
   return findings;
+}
+
+/** A system that runs with a simulator calls nobody else, whatever its stage says. */
+function aimed(entry: StageProvider, simulatorUrl: string): StageProvider {
+  const settings = typeof entry.settings === 'object' && entry.settings !== null ? entry.settings : {};
+  return { ...entry, settings: { ...settings, baseUrl: simulatorBaseUrl(entry.id, simulatorUrl) } };
 }
 
 function baseUrlOf({ settings }: StageProvider): string {

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { Command } from 'commander';
 import type { Json } from '../../../shared/core/action.ts';
 import type { NamedSecret } from '../../../shared/providers/provider.ts';
+import { readRunning } from '../../local/running-system.ts';
 import type { CallbackSample } from '../callback-samples.ts';
 import { findSample, samplesOf } from '../callback-samples.ts';
 import { addCommand, type Context, contextOf } from '../command.ts';
@@ -16,7 +17,7 @@ import { type SignedMessage, signAsProvider, unsignedMessage, wrongKey } from '.
 import type { OpsWorld } from '../world.ts';
 
 interface SendOptions {
-  readonly url: string;
+  readonly url?: string;
   readonly count: string;
   readonly repeat: string;
   readonly burst?: string;
@@ -67,7 +68,10 @@ ${sampleList(world)}`,
     .argument('<provider>', 'eiotclub, linksfield-csss or linksfield-cube')
     .argument('<event>', "the provider's name of the event, or its kind in simhook's words")
     .argument('[field=value...]', 'fields of your own')
-    .option('--url <url>', 'address of the system; the callback path is added', 'http://127.0.0.1:8080')
+    .option(
+      '--url <url>',
+      'address of the system; the callback path is added. Default: where the system of --data listens',
+    )
     .option('--count <n>', 'so many different callbacks, each of a SIM of its own unless you name one', '1')
     .option('--repeat <n>', 'each of them so many times, byte for byte', '1')
     .option('--burst <n>', 'so many different callbacks, all at once')
@@ -121,7 +125,7 @@ function readPlan(provider: string, event: string, words: readonly string[], opt
 
 async function send(plan: Plan, options: SendOptions, context: Context): Promise<void> {
   const { world, out } = context;
-  const target = await targetOf(plan, options.url, context);
+  const target = await targetOf(plan, options, context);
   if (plan.sample === null) {
     out.note(`there is no sample of "${plan.event}" for ${plan.provider}, so the fields stand alone`);
   }
@@ -140,7 +144,23 @@ interface Target {
   readonly key: NamedSecret | null;
 }
 
-async function targetOf(plan: Plan, base: string, context: Context): Promise<Target> {
+/** Where `npm start` listens unless it is told otherwise. */
+const usualUrl = 'http://127.0.0.1:8080';
+
+/** The address given, else that of the system that runs on the data folder. Throws OpsError when it runs no more. */
+function baseUrlOf({ url, print }: SendOptions, { where }: Context): string {
+  if (url !== undefined) return url;
+  const running = readRunning(where.data);
+  if (running.kind === 'running') return running.system.url;
+  if (running.kind === 'none' || print) return usualUrl;
+  throw new OpsError(
+    'unreachable',
+    `the system of ${where.data} ended without saying so (process ${running.pid} is gone): start it again with npm start, or name an address with --url`,
+  );
+}
+
+async function targetOf(plan: Plan, options: SendOptions, context: Context): Promise<Target> {
+  const base = baseUrlOf(options, context);
   if (!URL.canParse(base))
     throw misused(`--url is "${base}", but it must be a URL such as http://127.0.0.1:8080`);
   const { where, world } = context;
