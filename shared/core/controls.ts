@@ -15,6 +15,19 @@ export interface Switches {
   readonly rules: Readonly<Record<string, Stop>>;
 }
 
+/** Who turned a stop switch, when and why. `freed`: a provider that had stopped itself was let go on. */
+export interface StopChange {
+  readonly at: EpochMs;
+  readonly by: string;
+  readonly did: 'paused' | 'resumed' | 'freed';
+  /** `everything`, `provider eiotclub`, `rule renew-low-data`. */
+  readonly what: string;
+  readonly reason: string;
+}
+
+/** Changes that are remembered, the newest of them: as many as surely fit one item with their reasons. */
+export const stopChangesMax = 100;
+
 export const noStops: Switches = { all: null, providers: {}, rules: {} };
 
 /** The stop that holds a rule of a provider back, widest first; null when none does. */

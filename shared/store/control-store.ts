@@ -1,10 +1,17 @@
-import { healthy, noStops, type ProviderHealth, type Switches } from '../core/controls.ts';
+import {
+  healthy,
+  noStops,
+  type ProviderHealth,
+  type StopChange,
+  type Switches,
+  stopChangesMax,
+} from '../core/controls.ts';
 import type { ProviderId } from '../core/subject.ts';
 import type { Versioned } from './event-store.ts';
 import { replaceOrInsert } from './event-store.ts';
-import { healthKey, switchesKey, toData } from './item-layout.ts';
+import { healthKey, stopHistoryKey, switchesKey, toData } from './item-layout.ts';
 import { readRow } from './rows.ts';
-import type { Table } from './table.ts';
+import type { Change, Table } from './table.ts';
 
 /** The stop switches, strongly consistent: read before each claim, so that a stop works at once. */
 export async function loadSwitches(table: Table): Promise<Versioned<Switches>> {
@@ -13,14 +20,30 @@ export async function loadSwitches(table: Table): Promise<Versioned<Switches>> {
   return { value: readRow('switches', item), version: item.version };
 }
 
-/** Stores the switches; `conflict` when someone else turned one in between. */
+/** Stores the switches and who turned them; `conflict` when someone else turned one in between. */
 export async function writeSwitches(
   table: Table,
   current: Versioned<Switches>,
   next: Switches,
+  change: StopChange,
 ): Promise<'written' | 'conflict'> {
   const item = { ...switchesKey, data: toData(next), indexes: {}, expiresAtSec: null };
-  return (await table.write([replaceOrInsert(item, current.version)])).ok ? 'written' : 'conflict';
+  const noted = await historyChange(table, change);
+  return (await table.write([replaceOrInsert(item, current.version), noted])).ok ? 'written' : 'conflict';
+}
+
+/** Who turned the stops, oldest first; the newest `stopChangesMax` changes. */
+export async function loadStopHistory(table: Table): Promise<Versioned<readonly StopChange[]>> {
+  const item = await table.get(stopHistoryKey);
+  if (item === null) return { value: [], version: null };
+  return { value: readRow('stopHistory', item).changes, version: item.version };
+}
+
+async function historyChange(table: Table, change: StopChange): Promise<Change> {
+  const { value, version } = await loadStopHistory(table);
+  const changes = [...value, change].slice(-stopChangesMax);
+  const item = { ...stopHistoryKey, data: toData({ changes }), indexes: {}, expiresAtSec: null };
+  return replaceOrInsert(item, version);
 }
 
 /** What is known of a provider's account. */
@@ -37,4 +60,16 @@ export async function writeHealth(
 ): Promise<'written' | 'conflict'> {
   const item = { ...healthKey(next.provider), data: toData(next), indexes: {}, expiresAtSec: null };
   return (await table.write([replaceOrInsert(item, current.version)])).ok ? 'written' : 'conflict';
+}
+
+/** Closes a provider's breaker by hand, and notes who did; `conflict` when its health changed in between. */
+export async function freeProvider(
+  table: Table,
+  current: Versioned<ProviderHealth>,
+  change: StopChange,
+): Promise<'written' | 'conflict'> {
+  const { provider } = current.value;
+  const item = { ...healthKey(provider), data: toData(healthy(provider)), indexes: {}, expiresAtSec: null };
+  const noted = await historyChange(table, change);
+  return (await table.write([replaceOrInsert(item, current.version), noted])).ok ? 'written' : 'conflict';
 }

@@ -41,6 +41,8 @@ export const capMonthKey = (provider: ProviderId, month: string): Key => ({
   sk: `MONTH#${month}`,
 });
 export const switchesKey: Key = { pk: 'SWITCHES', sk: 'SWITCHES' };
+/** Beside the switches, which are read before each claim and so stay small. */
+export const stopHistoryKey: Key = { pk: 'SWITCHES', sk: 'HISTORY' };
 export const healthKey = (provider: ProviderId): Key => ({ pk: `PROVIDER#${provider}`, sk: 'HEALTH' });
 export const limitKey = (provider: ProviderId): Key => ({ pk: `PROVIDER#${provider}`, sk: 'LIMIT' });
 

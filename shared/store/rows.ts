@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { type Action, type Attempt, actionKinds, type Json, type LedgerEntry } from '../core/action.ts';
-import type { ProviderHealth, Switches } from '../core/controls.ts';
+import type { ProviderHealth, StopChange, Switches } from '../core/controls.ts';
 import type { Decision } from '../core/decide.ts';
 import type { OrderEnd } from '../core/order-end.ts';
 import type { ProviderOrder } from '../core/provider-order.ts';
@@ -282,6 +282,23 @@ const switches: z.ZodType<Switches> = z.object({
   rules: z.record(z.string(), stop),
 });
 
+/** Changes of the stops, oldest first. */
+export interface StopHistoryRow {
+  readonly changes: readonly StopChange[];
+}
+
+const stopHistory: z.ZodType<StopHistoryRow> = z.object({
+  changes: z.array(
+    z.object({
+      at: moment,
+      by: z.string(),
+      did: z.enum(['paused', 'resumed', 'freed']),
+      what: z.string(),
+      reason: z.string(),
+    }),
+  ),
+});
+
 const providerHealth: z.ZodType<ProviderHealth> = z.object({
   provider: z.string(),
   refusalsInARow: z.number().int(),
@@ -427,6 +444,7 @@ export const rowSchemas = {
   action: actionRow,
   sim: simState,
   switches,
+  stopHistory,
   health: providerHealth,
   limit: limitWindow,
   evidence,

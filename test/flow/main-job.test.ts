@@ -267,13 +267,14 @@ describe('what the rules forbid', () => {
     await openWith();
     const switches = await loadSwitches(shop.table);
     const all = { since: shop.now(), by: 'ann', reason: 'price list' };
-    await writeSwitches(shop.table, switches, { ...switches.value, all });
+    const change = { at: shop.now(), by: 'ann', what: 'everything', reason: 'price list' } as const;
+    await writeSwitches(shop.table, switches, { ...switches.value, all }, { ...change, did: 'paused' });
     shop.alert(iccid);
     await shop.pass(minutes(10), 10_000);
     expect(ordersSent()).toBe(0);
     expect((await shop.actionOf(iccid)).state.name).toBe('planned');
     const stopped = await loadSwitches(shop.table);
-    await writeSwitches(shop.table, stopped, { ...stopped.value, all: null });
+    await writeSwitches(shop.table, stopped, { ...stopped.value, all: null }, { ...change, did: 'resumed' });
     await shop.pass(minutes(2), 10_000);
     expect(shop.simulator.orders()).toHaveLength(1);
   });

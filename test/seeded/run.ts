@@ -682,12 +682,25 @@ async function setStop({ real, scheduler, trace, stage, random }: World, which: 
       : which === 1
         ? { ...current.value, providers: { [provider]: stop } }
         : { ...current.value, rules: { 'renew-low-data': stop } };
-  await writeSwitches(real.table, current, next);
-  trace.note(scheduler.now(), 'operator', `stops ${['everything', provider, 'a rule'][which] ?? ''}`);
+  const what = ['everything', `provider ${provider}`, 'a rule'][which] ?? '';
+  await writeSwitches(real.table, current, next, {
+    at: stop.since,
+    by: stop.by,
+    did: 'paused',
+    what,
+    reason: stop.reason,
+  });
+  trace.note(scheduler.now(), 'operator', `stops ${what}`);
 }
 
 async function clearStops({ real, scheduler, trace }: World): Promise<void> {
-  await writeSwitches(real.table, await loadSwitches(real.table), noStops);
+  await writeSwitches(real.table, await loadSwitches(real.table), noStops, {
+    at: epochMs(scheduler.now()),
+    by: 'operator',
+    did: 'resumed',
+    what: 'everything',
+    reason: 'the drill is over',
+  });
   trace.note(scheduler.now(), 'operator', 'lets all go on');
 }
 

@@ -1,10 +1,16 @@
 import type { Command } from 'commander';
-import { healthy, type Stop, type Switches } from '../../../shared/core/controls.ts';
-import { loadHealth, loadSwitches, writeHealth, writeSwitches } from '../../../shared/store/control-store.ts';
+import { type Stop, type StopChange, type Switches, stopChangesMax } from '../../../shared/core/controls.ts';
+import {
+  freeProvider,
+  loadHealth,
+  loadStopHistory,
+  loadSwitches,
+  writeSwitches,
+} from '../../../shared/store/control-store.ts';
 import { addCommand, type Context, contextOf, withConnection } from '../command.ts';
 import type { Connection } from '../connect.ts';
 import { conflict, misused, notFound } from '../failure.ts';
-import { isoMoment, showMoment } from '../notation.ts';
+import { isoMoment, readWhole, showMoment } from '../notation.ts';
 import type { OpsWorld } from '../world.ts';
 import { readReason } from './actions.ts';
 
@@ -35,12 +41,19 @@ export function addStopCommands(program: Command, world: OpsWorld): void {
   });
   addCommand(program, {
     name: 'stops',
-    description: 'Shows what is stopped, by whom and why.',
-    examples: ['npx simhook stops'],
-  }).action(async (_options: object, command: Command) => {
-    const context = contextOf(command, world);
-    await withConnection(context, (connection) => showStops(connection, context));
-  });
+    description: 'Shows what is stopped, by whom and why, and who turned the stops before.',
+    examples: ['npx simhook stops', 'npx simhook stops --history --json'],
+    more: `The latest ${stopChangesMax} changes by hand are kept. A provider that stopped itself is in the log and the alarms.`,
+  })
+    .option('--history', 'who paused and resumed what, when and why, newest first', false)
+    .option('--limit <n>', 'with --history: at most so many', '20')
+    .action(async (options: { readonly history: boolean; readonly limit: string }, command: Command) => {
+      const context = contextOf(command, world);
+      const limit = readWhole('--limit', options.limit, { min: 1, max: stopChangesMax });
+      await withConnection(context, (connection) =>
+        options.history ? showHistory(connection, limit, context) : showStops(connection, context),
+      );
+    });
 }
 
 function addStop(
@@ -59,10 +72,10 @@ function addStop(
       const target = readTarget(options);
       await withConnection(context, async (connection) => {
         assertKnown(connection, target, text.name);
-        const stop: Stop | null =
-          text.name === 'pause' ? { since: world.clock(), by: context.by, reason } : null;
-        const freed = stop === null ? await freeProviders(connection, target, context) : 0;
-        if (!(await turn(connection, target, stop)) && freed === 0) {
+        const change = { at: world.clock(), by: context.by, reason };
+        const freed = text.name === 'pause' ? 0 : await freeProviders(connection, target, change, context);
+        const wasTurned = await turn(connection, target, text.name, change);
+        if (!wasTurned && freed === 0) {
           throw conflict(`${nameOf(target)} is not paused; npx simhook stops shows what is`);
         }
         await tell(context, { target, verb: text.name, reason });
@@ -87,13 +100,24 @@ function assertKnown(connection: Connection, target: Target, verb: 'pause' | 're
   throw notFound(`the stage has no ${target.kind} "${target.id}"; it has ${ids.join(', ') || 'none'}`);
 }
 
+type Signed = Pick<StopChange, 'at' | 'by' | 'reason'>;
+
 /** False when there is nothing to take away. */
-async function turn(connection: Connection, target: Target, stop: Stop | null): Promise<boolean> {
+async function turn(
+  { table }: Connection,
+  target: Target,
+  verb: 'pause' | 'resume',
+  signed: Signed,
+): Promise<boolean> {
+  const { at, by, reason } = signed;
+  const stop: Stop | null = verb === 'pause' ? { since: at, by, reason } : null;
+  const did = verb === 'pause' ? 'paused' : 'resumed';
   for (let race = 0; race < racesMax; race++) {
-    const current = await loadSwitches(connection.table);
+    const current = await loadSwitches(table);
     const next = turned(current.value, target, stop);
-    if (next === null) throw conflict(`${nameOf(target)} is not paused; npx simhook stops shows what is`);
-    if ((await writeSwitches(connection.table, current, next)) === 'written') return true;
+    if (next === null) return false;
+    const change = { ...signed, did, what: nameOf(target) } as const;
+    if ((await writeSwitches(table, current, next, change)) === 'written') return true;
   }
   throw conflict(`the switches were turned by others ${racesMax} times meanwhile: try again`);
 }
@@ -110,14 +134,20 @@ export function turned(switches: Switches, target: Target, stop: Stop | null): S
 }
 
 /** Closes the breaker of providers that stopped themselves; says how many. */
-async function freeProviders(connection: Connection, target: Target, { out }: Context): Promise<number> {
+async function freeProviders(
+  connection: Connection,
+  target: Target,
+  signed: Signed,
+  { out }: Context,
+): Promise<number> {
   if (target.kind === 'rule') return 0;
   let count = 0;
   const ids = target.kind === 'all' ? connection.stage.providers.map(({ id }) => id) : [target.id];
   for (const id of ids) {
     const health = await loadHealth(connection.table, id);
     if (health.value.stopped === null) continue;
-    if ((await writeHealth(connection.table, health, healthy(id))) === 'conflict') continue;
+    const change = { ...signed, did: 'freed', what: `provider ${id}` } as const;
+    if ((await freeProvider(connection.table, health, change)) === 'conflict') continue;
     out.note(`${id} had stopped itself (${health.value.stopped.code}) and is free again`);
     count += 1;
   }
@@ -166,6 +196,17 @@ async function showStops(connection: Connection, { out }: Context): Promise<void
     );
   }
   if (rows.length + open.length === 0) await out.line('nothing is paused');
+}
+
+async function showHistory({ table }: Connection, limit: number, { out }: Context): Promise<void> {
+  const { value } = await loadStopHistory(table);
+  const shown = value.toReversed().slice(0, limit);
+  for (const change of shown) await out.value({ ...change, at: isoMoment(change.at) });
+  if (shown.length === 0) return out.line('nothing was ever paused or resumed');
+  await out.table(
+    [{ title: 'when' }, { title: 'who' }, { title: 'did' }, { title: 'what' }, { title: 'why' }],
+    shown.map(({ at, by, did, what, reason }) => [showMoment(at), by, did, what, reason]),
+  );
 }
 
 /** Every stop that is set, widest first. */

@@ -183,7 +183,14 @@ export function changeProvider(world: World, provider: ProviderName, changes: Pa
 export async function stop(world: World, on: boolean): Promise<void> {
   const switches = await loadSwitches(world.engines.table);
   const all = on ? { since: now(world), by: 'test', reason: 'for a test' } : null;
-  const written = await writeSwitches(world.engines.table, switches, { ...noStops, all });
+  const change = {
+    at: now(world),
+    by: 'test',
+    did: on ? 'paused' : 'resumed',
+    what: 'everything',
+    reason: '',
+  } as const;
+  const written = await writeSwitches(world.engines.table, switches, { ...noStops, all }, change);
   if (written !== 'written') throw new Error('the switches changed in between');
 }
 

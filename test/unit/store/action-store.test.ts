@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Action } from '../../../shared/core/action.ts';
+import { stopChangesMax } from '../../../shared/core/controls.ts';
 import { giveBack, inState, settle } from '../../../shared/core/lifecycle.ts';
 import { after, type EpochMs, hours, minutes, seconds } from '../../../shared/core/time.ts';
 import {
@@ -10,7 +11,14 @@ import {
   type TransitionResult,
   writeTransition,
 } from '../../../shared/store/action-store.ts';
-import { loadHealth, loadSwitches, writeHealth, writeSwitches } from '../../../shared/store/control-store.ts';
+import {
+  freeProvider,
+  loadHealth,
+  loadStopHistory,
+  loadSwitches,
+  writeHealth,
+  writeSwitches,
+} from '../../../shared/store/control-store.ts';
 import { loadSim } from '../../../shared/store/event-store.ts';
 import { orderKey, simKey } from '../../../shared/store/item-layout.ts';
 import { readRow } from '../../../shared/store/rows.ts';
@@ -227,9 +235,11 @@ describe('a guarded write', () => {
 
     const switches = await loadSwitches(table);
     const stop = { since: noon, by: 'ann', reason: 'x' };
-    expect(await writeSwitches(table, switches, { ...switches.value, all: stop })).toBe('written');
-    expect(await writeSwitches(table, switches, switches.value)).toBe('conflict');
+    const paused = { at: noon, by: 'ann', did: 'paused', what: 'everything', reason: 'x' } as const;
+    expect(await writeSwitches(table, switches, { ...switches.value, all: stop }, paused)).toBe('written');
+    expect(await writeSwitches(table, switches, switches.value, paused)).toBe('conflict');
     expect((await loadSwitches(table)).value.all).toEqual(stop);
+    expect((await loadStopHistory(table)).value).toEqual([paused]);
 
     const health = await loadHealth(table, 'eiotclub');
     const stopped = { since: noon, code: '45112', retryAt: after(noon, minutes(30)) };
@@ -237,6 +247,28 @@ describe('a guarded write', () => {
     expect(await writeHealth(table, health, health.value)).toBe('conflict');
     expect((await loadHealth(table, 'eiotclub')).value.stopped).toEqual(stopped);
     expect((await loadHealth(table, 'other')).value.stopped).toBeNull();
+    const freed = { ...paused, did: 'freed', what: 'provider eiotclub' } as const;
+    expect(await freeProvider(table, health, freed)).toBe('conflict');
+    expect(await freeProvider(table, await loadHealth(table, 'eiotclub'), freed)).toBe('written');
+    expect((await loadHealth(table, 'eiotclub')).value.stopped).toBeNull();
+    expect((await loadStopHistory(table)).value).toEqual([paused, freed]);
+  });
+
+  it('of stops are remembered up to a bound, the newest of them', async () => {
+    const change = {
+      at: noon,
+      by: 'ann',
+      did: 'paused',
+      what: 'everything',
+      reason: 'é'.repeat(500),
+    } as const;
+    for (let i = 0; i < stopChangesMax + 5; i++) {
+      const switches = await loadSwitches(table);
+      await writeSwitches(table, switches, switches.value, { ...change, by: `ann ${i}` });
+    }
+    const { value } = await loadStopHistory(table);
+    expect(value).toHaveLength(stopChangesMax);
+    expect(value.at(-1)?.by).toBe(`ann ${stopChangesMax + 4}`);
   });
 
   it('leaves an overtaken worker without a pen', async () => {
