@@ -1,11 +1,14 @@
 import { existsSync, readFileSync } from 'node:fs';
 import type { Command } from 'commander';
+import type { EpochMs } from '../../../shared/core/time.ts';
 import { sameText } from '../../../shared/platform/digest.ts';
 import type { SecretSet } from '../../../shared/platform/secret-source.ts';
 import type { Stage, StageProvider } from '../../../shared/policy/stage.ts';
 import type { Provider } from '../../../shared/providers/provider.ts';
 import type { Explanation, Verification } from '../../../shared/signing/index.ts';
 import { loadEvent, loadEvidence } from '../../../shared/store/event-store.ts';
+import { loadQuarantined } from '../../../shared/store/quarantine-store.ts';
+import type { Evidence } from '../../../shared/store/rows.ts';
 import { type CapturedRequest, type CaptureReading, readCapture } from '../captured-request.ts';
 import { addCommand, type Context, contextOf, withConnection } from '../command.ts';
 import { loadStage, openSecrets } from '../connect.ts';
@@ -13,12 +16,14 @@ import { explainCallback } from '../explain-callback.ts';
 import { failed, misused, notFound } from '../failure.ts';
 import { readMoment } from '../notation.ts';
 import type { OpsWorld } from '../world.ts';
+import { unknownQuarantined } from './quarantine.ts';
 
 interface ExplainCommandOptions {
   readonly provider?: string;
   readonly body?: string;
   readonly header: readonly string[];
   readonly event?: string;
+  readonly quarantined?: string;
   readonly at?: string;
 }
 
@@ -30,14 +35,16 @@ export function addExplainCommand(program: Command, world: OpsWorld): void {
       'Says why the signature of a captured callback fails: what was hashed, the likely cause, what to change.',
     examples: [
       'npx simhook explain request.http',
+      'npx simhook explain qua_0123456789abcdef',
       `npx simhook explain "curl -H 'x-lf-md5: …' -d '{…}' https://example.org/callbacks/linksfield-csss"`,
       'npx simhook explain --provider eiotclub --body body.json',
     ],
-    more: `The capture is a file, "-" for standard input, or a curl line in quotes. A file may hold a raw HTTP request, a curl
+    more: `The capture is a file, "-" for standard input, a curl line in quotes, or the id of a quarantined callback or of a
+stored event; those are judged as of the moment at which they came. A file may hold a raw HTTP request, a curl
 line, a Lambda event (payload 2.0) or the body alone. No secret is ever printed.
 The exit code is 0 when the signature is good, 1 when it is not.`,
   })
-    .argument('[capture]', 'file, "-", or a curl line in quotes')
+    .argument('[capture]', 'file, "-", a curl line in quotes, or an id: qua_…, evt_…')
     .option('--provider <id>', 'whose callback it is, where the path does not tell')
     .option('--body <file>', 'the body alone, byte for byte; "-" is standard input')
     .option(
@@ -47,7 +54,11 @@ The exit code is 0 when the signature is good, 1 when it is not.`,
       [],
     )
     .option('--event <id>', 'a stored event instead of a capture')
-    .option('--at <time>', 'when it arrived, to judge its age; default: now')
+    .option('--quarantined <id>', 'a refused callback that is kept, instead of a capture')
+    .option(
+      '--at <time>',
+      'when it arrived, to judge its age; default: when it came, for a stored one, else now',
+    )
     .action(async (capture: string | undefined, options: ExplainCommandOptions, command: Command) => {
       await explain(capture ?? null, options, contextOf(command, world));
     });
@@ -60,15 +71,17 @@ async function explain(
 ): Promise<void> {
   const { world, where } = context;
   const stage = await loadStage(where.stageFile, world);
-  const request = withHeaders(await readRequest(capture, options, context), options.header);
-  const { provider, entry } = providerFor(request, options.provider ?? null, { stage, world });
+  const subject = await readSubject(capture, options, context);
+  const request = withHeaders(subject.request, options.header);
+  const { provider, entry } = providerFor(request, options.provider ?? subject.provider, { stage, world });
   const secrets = await openSecrets(where, stage, world).read(entry.id, 'callback');
   if (secrets.keys.length === 0) {
     throw failed(
       `there is no callback secret of ${entry.id}: name the data folder with --data, or a stage file that holds it with --stage-file`,
     );
   }
-  const at = options.at === undefined ? world.clock() : readMoment('--at', options.at, world.clock());
+  const now = world.clock();
+  const at = options.at === undefined ? (subject.receivedAt ?? now) : readMoment('--at', options.at, now);
   const { variants, maxAge, maxFuture } = entry.callbacks.verification;
   const explanation = explainCallback(entry.id, request, secrets.keys, { variants, nowMs: at });
   const received = judgeAsReceived(
@@ -83,18 +96,38 @@ async function explain(
     );
 }
 
-async function readRequest(
+/** What is explained, with what is known of it beside its bytes. */
+interface Subject {
+  readonly request: CapturedRequest;
+  readonly provider: string | null;
+  readonly receivedAt: EpochMs | null;
+}
+
+async function readSubject(
   capture: string | null,
   options: ExplainCommandOptions,
   context: Context,
-): Promise<CapturedRequest> {
-  const { world } = context;
-  if (options.event !== undefined) return fromStore(options.event, context);
-  if (options.body !== undefined) {
-    return { body: await readBytes(options.body, world), headers: {}, path: null, form: 'body alone' };
-  }
-  if (capture === null)
-    throw misused('nothing to explain: give a file, "-", a curl line in quotes, --body or --event');
+): Promise<Subject> {
+  const given = [capture ?? undefined, options.body, options.event, options.quarantined];
+  const [first, ...others] = given.filter((each) => each !== undefined);
+  if (first === undefined)
+    throw misused('nothing to explain: give a file, "-", a curl line in quotes, an id, or --body');
+  if (others.length > 0)
+    throw misused(
+      'explain takes one thing: a capture, --body, --event or --quarantined; leave the others out',
+    );
+  const id = capture !== null && !existsSync(capture) ? capture : '';
+  const event = options.event ?? (id.startsWith('evt_') ? id : undefined);
+  if (event !== undefined) return fromStore(event, context);
+  const quarantined = options.quarantined ?? (id.startsWith('qua_') ? id : undefined);
+  if (quarantined !== undefined) return fromQuarantine(quarantined, context);
+  return { request: await readRequest(first, options.body !== undefined, context.world), ...unknownOrigin };
+}
+
+const unknownOrigin = { provider: null, receivedAt: null } as const;
+
+async function readRequest(capture: string, isBody: boolean, world: OpsWorld): Promise<CapturedRequest> {
+  if (isBody) return { body: await readBytes(capture, world), headers: {}, path: null, form: 'body alone' };
   const isLine = /^\s*curl\s/.test(capture);
   const reading: CaptureReading = readCapture(
     isLine ? Buffer.from(capture) : await readBytes(capture, world),
@@ -110,15 +143,29 @@ async function readBytes(path: string, world: OpsWorld): Promise<Uint8Array> {
   return readFileSync(path);
 }
 
-async function fromStore(eventId: string, context: Context): Promise<CapturedRequest> {
+async function fromStore(eventId: string, context: Context): Promise<Subject> {
   return withConnection(context, async ({ table }) => {
     const row = await loadEvent(table, eventId);
     if (row === null) throw notFound(`there is no event ${eventId}; npx simhook events lists them`);
     const evidence = await loadEvidence(table, row.value);
     if (evidence === null)
       throw notFound(`the callback of ${eventId} is older than evidence is kept (100 days)`);
-    return { body: evidence.body, headers: evidence.headers, path: evidence.path, form: 'HTTP request' };
+    const { provider, receivedAt } = row.value.event;
+    return { request: requestOf(evidence), provider, receivedAt };
   });
+}
+
+async function fromQuarantine(id: string, context: Context): Promise<Subject> {
+  return withConnection(context, async ({ table }) => {
+    const row = await loadQuarantined(table, id);
+    if (row === null) throw unknownQuarantined(id);
+    const { provider, receivedAt, evidence } = row.value;
+    return { request: requestOf(evidence), provider, receivedAt };
+  });
+}
+
+function requestOf({ body, headers, path }: Evidence): CapturedRequest {
+  return { body, headers, path, form: 'HTTP request' };
 }
 
 function withHeaders(request: CapturedRequest, lines: readonly string[]): CapturedRequest {

@@ -10,7 +10,7 @@ import {
 import { addCommand, type Context, contextOf, withConnection } from '../command.ts';
 import type { Connection } from '../connect.ts';
 import { readRange } from '../event-filter.ts';
-import { conflict, failed, notFound } from '../failure.ts';
+import { conflict, failed, notFound, type OpsError } from '../failure.ts';
 import { isoMoment, showMoment } from '../notation.ts';
 import type { OpsWorld } from '../world.ts';
 
@@ -31,8 +31,8 @@ export function addQuarantineCommands(program: Command, world: OpsWorld): void {
     });
   addCommand(group, {
     name: 'show',
-    description: 'One refused callback as the HTTP request that it was: feed it to explain.',
-    examples: ['npx simhook quarantine show qua_0123 | npx simhook explain -'],
+    description: 'One refused callback as the HTTP request that it was: npx simhook explain takes its id.',
+    examples: ['npx simhook quarantine show qua_0123'],
   })
     .argument('<id>')
     .action(async (id: string, _options: object, command: Command) => {
@@ -87,7 +87,7 @@ async function list(
 
 async function show(connection: Connection, id: string, { out }: Context): Promise<void> {
   const row = await loadQuarantined(connection.table, id);
-  if (row === null) throw unknownId(id);
+  if (row === null) throw unknownQuarantined(id);
   const { evidence, ...rest } = row.value;
   const body = Buffer.from(evidence.body);
   await out.value({
@@ -123,7 +123,7 @@ function describe(id: string, result: AdmitResult): string {
         `${id} is still refused (${result.reason}: ${result.detail}); npx simhook quarantine show ${id} | npx simhook explain -`,
       );
     case 'not-found':
-      throw unknownId(id);
+      throw unknownQuarantined(id);
     case 'no-provider':
       throw conflict(`${id} is of ${result.provider}, which the stage does not have any more`);
     default: {
@@ -133,6 +133,7 @@ function describe(id: string, result: AdmitResult): string {
   }
 }
 
-function unknownId(id: string) {
+/** What is said of an id that the quarantine does not have. */
+export function unknownQuarantined(id: string): OpsError {
   return notFound(`there is no quarantined callback ${id}; npx simhook quarantine list shows them`);
 }
