@@ -32,6 +32,7 @@ export interface Route {
 
 /** A callback whose sender is proven, read into facts. */
 export interface Accepted {
+  readonly names: CallbackNames;
   readonly provider: ReceivingProvider;
   readonly side: CallbackSide;
   readonly callback: Callback;
@@ -55,7 +56,8 @@ export async function acceptCallback(
   const reading = side.read(callback, { currency: provider.currency });
   if (!reading.ok && proof.value.kind !== 'signed') return no(400, reading.reason, reading.detail);
   const facts = reading.ok ? reading.facts : [unreadable(callback, reading.reason)];
-  return { ok: true, value: { provider, side, callback, proof: proof.value, facts } };
+  const names = namesOf(provider.id, callback);
+  return { ok: true, value: { names, provider, side, callback, proof: proof.value, facts } };
 }
 
 /** What the provider signed but we can't read is kept, shown as unknown, and never acted on. */
@@ -77,25 +79,32 @@ async function prove(
   now: EpochMs,
   reread: Reread,
 ): Promise<Step<Proof>> {
-  if (side.isUnsigned(callback)) {
-    if (provider.callbacks.acceptUnsigned && secrets.pathToken !== null) {
-      return { ok: true, value: { kind: 'unsigned', why: 'no signature sent, secret path matched' } };
-    }
-    return no(
-      401,
-      'missing-signature',
-      'the stage does not accept unsigned callbacks, or the path has no token',
-    );
-  }
   const options = { now, ...provider.callbacks.verification };
   let verified: Verification = side.verify(callback, secrets.keys, options);
-  if (!verified.ok && mayBeRotation(verified.reason)) {
+  if (verified.ok) return signed(provider, verified.variant);
+  // Asked second, because nearly all callbacks are signed; one without a signature never verifies.
+  if (side.isUnsigned(callback)) return unsigned(provider, secrets);
+  if (mayBeRotation(verified.reason)) {
     const fresh = await reread();
     if (fresh !== null) verified = side.verify(callback, fresh.keys, options);
   }
-  if (verified.ok)
-    return { ok: true, value: { kind: 'signed', scheme: provider.id, variant: verified.variant } };
+  if (verified.ok) return signed(provider, verified.variant);
   return no(verified.reason === 'malformed-body' ? 400 : 401, verified.reason, verified.detail);
+}
+
+function signed({ id }: ReceivingProvider, variant: string): Step<Proof> {
+  return { ok: true, value: { kind: 'signed', scheme: id, variant } };
+}
+
+function unsigned({ callbacks }: ReceivingProvider, { pathToken }: SecretSet): Step<Proof> {
+  if (callbacks.acceptUnsigned && pathToken !== null) {
+    return { ok: true, value: { kind: 'unsigned', why: 'no signature sent, secret path matched' } };
+  }
+  return no(
+    401,
+    'missing-signature',
+    'the stage does not accept unsigned callbacks, or the path has no token',
+  );
 }
 
 function mayBeRotation(reason: string): boolean {
@@ -107,7 +116,6 @@ export interface Recorded {
   readonly events: readonly WebhookEvent[];
   /** Those of `events` that were not stored before. */
   readonly fresh: readonly WebhookEvent[];
-  readonly correlationId: string;
 }
 
 /** Stores an accepted callback's events, each once, as received at `receivedAt`. Throws StoreError. */
@@ -116,21 +124,17 @@ export async function recordAccepted(
   receivedAt: EpochMs,
   table: Table,
 ): Promise<Recorded> {
-  const { provider, side, callback, proof } = accepted;
-  const { callbackId, correlationId } = namesOf(provider.id, callback);
-  const events = accepted.facts.map((fact) =>
-    toEvent(fact, { provider: provider.id, proof, now: receivedAt, callbackId, correlationId }),
-  );
+  const { names, provider, side, callback, proof, facts } = accepted;
+  const frame = { provider: provider.id, proof, now: receivedAt, names };
+  const events = facts.map((fact) => toEvent(fact, frame));
+  const timeless = new Set<string>();
+  for (const [i, { eventId }] of events.entries()) if (!facts[i]?.identityIsUnique) timeless.add(eventId);
   const evidence = evidenceOf(side, callback, provider.callbackPath);
-  const timeless = new Set(
-    events.flatMap(({ eventId }, i) => (accepted.facts[i]?.identityIsUnique ? [] : [eventId])),
-  );
-  const record = { callbackId, evidence, events, now: receivedAt };
+  const record = { callbackId: names.callbackId, evidence, events, now: receivedAt };
   const recorded = await recordFacts(table, record, { timeless, nextId });
   return {
     events: recorded.map(({ event }) => event),
     fresh: recorded.flatMap(({ event, result }) => (result === 'recorded' ? [event] : [])),
-    correlationId,
   };
 }
 
@@ -139,10 +143,12 @@ function nextId(eventId: string, since: EpochMs): string {
 }
 
 /** Names that the same bytes of the same provider always get. */
-export function namesOf(
-  provider: string,
-  callback: Callback,
-): { readonly callbackId: string; readonly correlationId: string } {
+export interface CallbackNames {
+  readonly callbackId: string;
+  readonly correlationId: string;
+}
+
+function namesOf(provider: string, callback: Callback): CallbackNames {
   const bodyDigest = sha256Hex(callback.body);
   return {
     callbackId: `cbk_${sha256Hex(`${provider}\n${bodyDigest}`).slice(0, 32)}`,
@@ -156,11 +162,10 @@ function toEvent(
     readonly provider: string;
     readonly proof: Proof;
     readonly now: EpochMs;
-    readonly callbackId: string;
-    readonly correlationId: string;
+    readonly names: CallbackNames;
   },
 ): WebhookEvent {
-  const { provider, proof, now, callbackId, correlationId } = frame;
+  const { provider, proof, now, names } = frame;
   return {
     eventId: `evt_${sha256Hex(`${provider}\n${fact.identity}`).slice(0, 32)}`,
     provider,
@@ -170,20 +175,21 @@ function toEvent(
     proof,
     occurredAt: fact.occurredAt,
     receivedAt: now,
-    correlationId,
-    callbackId,
+    correlationId: names.correlationId,
+    callbackId: names.callbackId,
   };
 }
 
+/** Longer header values are cut: the longest signature of these schemes has a few hundred characters. */
+const evidenceHeaderCharsMax = 2_000;
+
 /** What is kept of a callback: its bytes and the headers that the signature covers or that name the delivery. */
 export function evidenceOf(side: CallbackSide, callback: Callback, path: string): Evidence {
-  const kept = ['content-type', ...side.evidenceHeaders];
-  const headers = Object.fromEntries(
-    kept.flatMap((name) => {
-      const value = callback.headers[name];
-      return value === undefined ? [] : [[name, value.slice(0, 2_000)]];
-    }),
-  );
+  const headers: Record<string, string> = {};
+  for (const name of ['content-type', ...side.evidenceHeaders]) {
+    const value = Object.hasOwn(callback.headers, name) ? callback.headers[name] : undefined;
+    if (value !== undefined) headers[name] = value.slice(0, evidenceHeaderCharsMax);
+  }
   return { body: callback.body, headers, path };
 }
 

@@ -52,7 +52,8 @@ export async function admit(
     const { reason, detail } = accepted.rejection;
     return { kind: 'still-rejected', reason, detail };
   }
-  const { events, fresh, correlationId } = await recordAccepted(accepted.value, receivedAt, deps.table);
+  const { correlationId } = accepted.value.names;
+  const { events, fresh } = await recordAccepted(accepted.value, receivedAt, deps.table);
   const eventIds = events.map(({ eventId }) => eventId);
   // Marked after the events are stored: a crash in between leaves them stored, and the next admission says so.
   await markAdmitted(deps.table, row, { at: now, by, eventIds });

@@ -7,12 +7,12 @@ import type { SecretSource } from '../../shared/platform/secret-source.ts';
 import type { ReceivingProvider } from '../../shared/policy/stage.ts';
 import type { Callback, CallbackSide } from '../../shared/providers/provider.ts';
 import type { WorkQueue } from '../../shared/queue/work-queue.ts';
+import type { Secret } from '../../shared/signing/index.ts';
 import type { Quarantine } from '../../shared/store/quarantine-store.ts';
 import type { Table } from '../../shared/store/table.ts';
 import {
   type Accepted,
   acceptCallback,
-  namesOf,
   no,
   queueHints,
   type Recorded,
@@ -83,9 +83,14 @@ async function route(request: HttpLambdaEvent, deps: ReceiveDeps): Promise<Step<
     return no(404, 'unknown-path', `no provider has this path (${path.length} characters)`);
   const secrets = await deps.secrets.read(provider.id, 'callback');
   const token = path.slice(provider.callbackPath.length + 1);
-  const expected = secrets.pathToken?.reveal() ?? '';
-  if (!sameText(token, expected)) return no(404, 'wrong-path-token', `a token of ${token.length} characters`);
+  if (!isPathToken(token, secrets.pathToken))
+    return no(404, 'wrong-path-token', `a token of ${token.length} characters`);
   return { ok: true, value: { provider, side, secrets } };
+}
+
+/** A path without a token holds no secret, so nothing can be learned from how long that comparison takes. */
+function isPathToken(given: string, token: Secret | null): boolean {
+  return token === null ? given === '' : sameText(given, token.reveal());
 }
 
 /** GET and HEAD are how consoles test an address; they learn nothing but that it answers. */
@@ -125,10 +130,10 @@ async function store(
   now: EpochMs,
   deps: ReceiveDeps,
 ): Promise<HttpLambdaResult> {
-  const { provider, side, callback, proof } = accepted;
+  const { names, provider, side, callback, proof } = accepted;
   const ids = {
     provider: provider.id,
-    correlationId: namesOf(provider.id, callback).correlationId,
+    correlationId: names.correlationId,
     requestId: request.requestContext.requestId,
   };
   let recorded: Recorded;

@@ -40,8 +40,13 @@ export function elapsed(earlier: EpochMs, later: EpochMs): DurationMs {
 
 /** The UTC day of a moment, `2026-11-22`. Caps and spend are counted by UTC day (README, D9). */
 export function utcDay(moment: EpochMs): string {
-  return new Date(moment).toISOString().slice(0, 10);
+  const day = Math.floor(moment / 86_400_000);
+  if (day !== latestDay.day) latestDay = { day, text: new Date(moment).toISOString().slice(0, 10) };
+  return latestDay.text;
 }
+
+/** Printing a date takes longer than storing an event otherwise does, and nearly all moments are of one day. */
+let latestDay: { readonly day: number; readonly text: string } = { day: Number.NaN, text: '' };
 
 /** The UTC hour of a moment's day, `05`. */
 export function utcHour(moment: EpochMs): string {

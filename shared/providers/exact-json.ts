@@ -1,3 +1,5 @@
+import { plainString, skipNumber, skipString } from '../signing/index.ts';
+
 /** A JSON object whose members are not known yet. Read it with `textOf` and its kin, which see own members only. */
 export type Fields = Readonly<Record<string, unknown>>;
 
@@ -15,14 +17,11 @@ const depthMax = 32;
 export function readExactJson(input: Uint8Array | string): ExactReading {
   const text = typeof input === 'string' ? input : decodeUtf8(input);
   if (text === null) return { ok: false, reason: 'not-json', detail: 'the text is not UTF-8' };
-  try {
-    JSON.parse(text);
-  } catch {
-    return { ok: false, reason: 'not-json', detail: `${text.length} characters that are not JSON` };
-  }
-  const reading: Reading = { text, at: 0, fault: null };
+  const reading: Reading = { text, at: 0, fault: null, twice: null };
   const value = readValue(reading, 1);
-  return reading.fault ?? { ok: true, value };
+  skipSpace(reading);
+  if (reading.fault === null && reading.at !== text.length) notJson(reading);
+  return reading.fault ?? reading.twice ?? { ok: true, value };
 }
 
 const utf8 = new TextDecoder('utf-8', { fatal: true });
@@ -35,17 +34,27 @@ function decodeUtf8(bytes: Uint8Array): string | null {
   }
 }
 
-/** A walk over JSON that is known to be valid, so that nothing is checked twice. Ends at the first fault. */
+type Refusal = Extract<ExactReading, { ok: false }>;
+
+/** A walk over the text that holds it to the grammar of RFC 8259 as it goes. Ends at the first fault. */
 interface Reading {
   readonly text: string;
   at: number;
-  fault: Extract<ExactReading, { ok: false }> | null;
+  fault: Refusal | null;
+  /** The first name that stands twice. The walk goes on, since a broken text is called broken first. */
+  twice: Refusal | null;
+}
+
+/** Notes that the text isn't JSON, unless a fault is known already, and gives a value for the caller to return. */
+function notJson(reading: Reading): null {
+  const detail = `${reading.text.length} characters that are not JSON, from offset ${reading.at} on`;
+  reading.fault ??= { ok: false, reason: 'not-json', detail };
+  return null;
 }
 
 function readValue(reading: Reading, depth: number): unknown {
   skipSpace(reading);
-  const { text, at } = reading;
-  switch (text.charCodeAt(at)) {
+  switch (reading.text.charCodeAt(reading.at)) {
     case 0x22:
       return readString(reading);
     case 0x7b:
@@ -53,31 +62,38 @@ function readValue(reading: Reading, depth: number): unknown {
     case 0x5b:
       return readList(reading, depth);
     case 0x74:
-      reading.at += 4;
-      return true;
+      return readWord(reading, 'true', true);
     case 0x66:
-      reading.at += 5;
-      return false;
+      return readWord(reading, 'false', false);
     case 0x6e:
-      reading.at += 4;
-      return null;
+      return readWord(reading, 'null', null);
     default:
       return readNumberText(reading);
   }
 }
 
+function readWord(reading: Reading, word: string, value: boolean | null): boolean | null {
+  if (!reading.text.startsWith(word, reading.at)) return notJson(reading);
+  reading.at += word.length;
+  return value;
+}
+
 function readObject(reading: Reading, depth: number): unknown {
   const members: Record<string, unknown> = {};
-  if (isTooDeep(reading, depth)) return members;
-  while (opensNext(reading, 0x7d)) {
+  if (isTooDeep(reading, depth) || isEmpty(reading, 0x7d)) return members;
+  do {
     skipSpace(reading);
     const name = readString(reading);
+    if (reading.fault !== null) return members;
     if (Object.hasOwn(members, name)) {
       const detail = `the member ${name.slice(0, 64)} stands twice`;
-      reading.fault = { ok: false, reason: 'duplicate-key', detail };
-      return members;
+      reading.twice ??= { ok: false, reason: 'duplicate-key', detail };
     }
     skipSpace(reading);
+    if (reading.text.charCodeAt(reading.at) !== 0x3a) {
+      notJson(reading);
+      return members;
+    }
     reading.at += 1;
     const value = readValue(reading, depth + 1);
     if (reading.fault !== null) return members;
@@ -85,17 +101,17 @@ function readObject(reading: Reading, depth: number): unknown {
     if (name === '__proto__')
       Object.defineProperty(members, name, { value, enumerable: true, configurable: true, writable: true });
     else members[name] = value;
-  }
+  } while (isFollowed(reading, 0x7d));
   return members;
 }
 
 function readList(reading: Reading, depth: number): unknown {
   const items: unknown[] = [];
-  if (isTooDeep(reading, depth)) return items;
-  while (opensNext(reading, 0x5d)) {
+  if (isTooDeep(reading, depth) || isEmpty(reading, 0x5d)) return items;
+  do {
     items.push(readValue(reading, depth + 1));
     if (reading.fault !== null) return items;
-  }
+  } while (isFollowed(reading, 0x5d));
   return items;
 }
 
@@ -105,54 +121,47 @@ function isTooDeep(reading: Reading, depth: number): boolean {
   return true;
 }
 
-/** Steps over the bracket that opens or the comma that separates; false, and behind it, at the closing bracket. */
-function opensNext(reading: Reading, close: number): boolean {
-  skipSpace(reading);
-  const { text } = reading;
-  const code = text.charCodeAt(reading.at);
+/** Steps over the bracket that opens; true, and behind the closing one, when nothing stands between them. */
+function isEmpty(reading: Reading, close: number): boolean {
   reading.at += 1;
-  if (code === close) return false;
-  if (code === 0x2c) return true;
-  // The opening bracket: an empty object or list closes at once.
   skipSpace(reading);
-  if (text.charCodeAt(reading.at) !== close) return true;
+  if (reading.text.charCodeAt(reading.at) !== close) return false;
   reading.at += 1;
-  return false;
+  return true;
+}
+
+/** Steps over the comma that separates; false, and behind it, at the closing bracket. */
+function isFollowed(reading: Reading, close: number): boolean {
+  skipSpace(reading);
+  const code = reading.text.charCodeAt(reading.at);
+  if (code !== close && code !== 0x2c) {
+    notJson(reading);
+    return false;
+  }
+  reading.at += 1;
+  return code === 0x2c;
 }
 
 function readString(reading: Reading): string {
   const { text, at } = reading;
-  let end = text.indexOf('"', at + 1);
-  while (isEscaped(text, end)) end = text.indexOf('"', end + 1);
-  reading.at = end + 1;
-  const inner = text.slice(at + 1, end);
-  return inner.includes('\\') ? String(JSON.parse(`"${inner}"`)) : inner;
-}
-
-/** A quote after an odd number of backslashes belongs to the string. */
-function isEscaped(text: string, quote: number): boolean {
-  let slashes = 0;
-  while (text.charCodeAt(quote - 1 - slashes) === 0x5c) slashes += 1;
-  return slashes % 2 === 1;
+  const end = text.charCodeAt(at) === 0x22 ? skipString(text, at) : -1;
+  if (end < 0) {
+    notJson(reading);
+    return '';
+  }
+  reading.at = end;
+  return plainString(text.slice(at, end));
 }
 
 function readNumberText(reading: Reading): string {
   const { text, at } = reading;
-  let end = at;
-  while (end < text.length && isNumberPart(text.charCodeAt(end))) end += 1;
+  const end = skipNumber(text, at);
+  if (end < 0) {
+    notJson(reading);
+    return '';
+  }
   reading.at = end;
   return text.slice(at, end);
-}
-
-/** Digits, sign, point and exponent: all that a JSON number is made of. */
-function isNumberPart(code: number): boolean {
-  return (
-    (code >= 0x30 && code <= 0x39) ||
-    code === 0x2d ||
-    code === 0x2b ||
-    code === 0x2e ||
-    (code | 0x20) === 0x65
-  );
 }
 
 function skipSpace(reading: Reading): void {
@@ -170,8 +179,11 @@ export function isFields(value: unknown): value is Fields {
 
 /** The member's own text, trimmed; null when it is missing, blank or not a text. */
 export function textOf(fields: Fields, name: string): string | null {
-  if (!Object.hasOwn(fields, name)) return null;
-  const value = fields[name];
+  return Object.hasOwn(fields, name) ? trimmedOrNull(fields[name]) : null;
+}
+
+/** A text without the space around it; null for a blank one and for anything else. */
+export function trimmedOrNull(value: unknown): string | null {
   const text = typeof value === 'string' ? value.trim() : '';
   return text === '' ? null : text;
 }

@@ -12,8 +12,9 @@ export type WorkItem = Omit<z.infer<typeof workItemSchema>, 'v'>;
 
 /** `groupId` is at most 128 characters of what SQS allows; anything else in the SIM's key becomes a hyphen. */
 export function toMessage(item: WorkItem, group: string, delaySec = 0): WorkMessage {
+  const { kind, id, correlationId } = item;
   return {
-    body: JSON.stringify({ v: 1, ...item }),
+    body: JSON.stringify({ v: 1, kind, id, correlationId }),
     groupId: group.replace(/[^0-9A-Za-z.:_-]/g, '-').slice(0, 128) || 'none',
     delaySec,
   };

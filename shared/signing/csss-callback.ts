@@ -3,11 +3,11 @@ import { type JsonInput, jsonText } from './json-input.ts';
 import { ambiguousMember, compareUtf16, joinPairs, type Pair } from './key-value-text.ts';
 import {
   compactText,
+  plainString,
   type RawMember,
   type RawRoot,
   readRoot,
   readRootText,
-  unescapeString,
 } from './raw-json.ts';
 import type { Secret } from './secret.ts';
 import type { VariantOptions, Verification } from './verification.ts';
@@ -95,12 +95,13 @@ export function verifyCsssCallback(
   if (match === null) {
     return { ok: false, reason: 'wrong-signature', detail: 'no accepted variant matches with any live key' };
   }
-  const twofold = ambiguousIn(root, match.variant);
+  const { candidate, keyIndex } = match;
+  const twofold = ambiguousIn(candidate.groups);
   if (twofold !== null) {
     const detail = `the member ${JSON.stringify(twofold.slice(0, 100))} can be read in two ways under one signature`;
     return { ok: false, reason: 'malformed-body', detail };
   }
-  return { ok: true, ...match, signedAtMs: null };
+  return { ok: true, variant: candidate.variant, keyIndex, signedAtMs: null };
 }
 
 export interface CsssSignature {
@@ -117,17 +118,25 @@ export function readCsssSignature(header: string): CsssSignature | null {
   return /^[0-9a-f]{32}$/.test(hex) ? { digest: Buffer.from(hex, 'hex'), output: 'hex-text' } : null;
 }
 
+type Groups = readonly (readonly Pair[])[];
+
+/** A text with the pairs that it joins, one group for each object that is signed. */
+interface GroupedCandidate extends Candidate {
+  readonly groups: Groups;
+}
+
 /** The text of each accepted reading that applies to the body and the header's form. Computed on demand. */
 export function* csssCandidates(
   root: RawRoot,
   output: Reading['output'],
   variants: readonly string[] | null,
-): Generator<Candidate> {
+): Generator<GroupedCandidate> {
   for (const reading of readings) {
     if (reading.output !== output || (variants !== null && !variants.includes(reading.name))) continue;
     const groups = groupsOf(root, reading);
-    const text = groups === null ? null : textOf(groups);
-    if (text?.isWellFormed()) yield { variant: reading.name, text };
+    if (groups === null) continue;
+    const text = textOf(groups);
+    if (text.isWellFormed()) yield { variant: reading.name, text, groups };
   }
 }
 
@@ -138,12 +147,12 @@ export function csssPairs(root: RawRoot, variant: string): readonly Pair[] | nul
 }
 
 /** Sorted pairs, one group for each object that is signed; null when the body hasn't the reading's shape. */
-function groupsOf(root: RawRoot, reading: Reading): readonly (readonly Pair[])[] | null {
+function groupsOf(root: RawRoot, reading: Reading): Groups | null {
   const objects = reading.shape === 'object' ? objectRoot(root) : listedObjects(root);
   return objects === null ? null : objects.map((members) => pairsOf(members, reading));
 }
 
-function textOf(groups: readonly (readonly Pair[])[]): string {
+function textOf(groups: Groups): string {
   return joinPairs(groups.flat());
 }
 
@@ -185,18 +194,16 @@ function pairsOf(members: readonly RawMember[], reading: Reading): readonly Pair
 }
 
 function stringText(valueText: string, raw: boolean): string {
-  return raw ? valueText.slice(1, -1) : (unescapeString(valueText) ?? '');
+  return raw ? valueText.slice(1, -1) : plainString(valueText);
 }
 
 /** Also true between objects: `[{"a":1},{"b":2}]` and `[{"a":1,"b":2}]` share a text, and only the latter is plain. */
-function ambiguousIn(root: RawRoot, variant: string): string | null {
-  const reading = readings.find(({ name }) => name === variant);
-  const groups = reading === undefined ? null : groupsOf(root, reading);
-  for (const [index, group] of (groups ?? []).entries()) {
+function ambiguousIn(groups: Groups): string | null {
+  for (const [index, group] of groups.entries()) {
     const member = ambiguousMember(group, compareUtf16, freeText);
     if (member !== null) return member;
     const last = group.at(-1)?.[0];
-    const first = groups?.[index + 1]?.[0]?.[0];
+    const first = groups[index + 1]?.[0]?.[0];
     if (last !== undefined && first !== undefined && compareUtf16(last, first) < 0) return first;
   }
   return null;

@@ -135,7 +135,8 @@ export function verifyCsssRequest(
   if (match === null) {
     return { ok: false, reason: 'wrong-signature', detail: 'no accepted variant matches with any live key' };
   }
-  return { ok: true, ...match, signedAtMs: readTimestamp(read.members) };
+  const { candidate, keyIndex } = match;
+  return { ok: true, variant: candidate.variant, keyIndex, signedAtMs: readTimestamp(read.members) };
 }
 
 function stringMember(members: readonly RawMember[], name: string): string | null {

@@ -47,8 +47,8 @@ export interface Candidate {
   readonly text: string;
 }
 
-export interface Match {
-  readonly variant: string;
+export interface Match<C extends Candidate> {
+  readonly candidate: C;
   readonly keyIndex: number;
 }
 
@@ -56,18 +56,18 @@ export interface Match {
  * The first candidate whose digest equals the received one. Variants that come to the same text are hashed once,
  * and every text is tried with every live key. The digest may be a different one per variant.
  */
-export function findMatch(
-  candidates: Iterable<Candidate>,
+export function findMatch<C extends Candidate>(
+  candidates: Iterable<C>,
   secrets: readonly Secret[],
-  isMatch: (candidate: Candidate, secret: Secret) => boolean,
-): Match | null {
-  const tried = new Set<string>();
+  isMatch: (candidate: C, secret: Secret) => boolean,
+): Match<C> | null {
+  // A list: nearly always the first text matches, and there are at most a few dozen.
+  const tried: string[] = [];
   for (const candidate of candidates) {
-    if (tried.has(candidate.text)) continue;
-    tried.add(candidate.text);
-    for (const [keyIndex, secret] of secrets.entries()) {
-      if (isMatch(candidate, secret)) return { variant: candidate.variant, keyIndex };
-    }
+    if (tried.includes(candidate.text)) continue;
+    const keyIndex = secrets.findIndex((secret) => isMatch(candidate, secret));
+    if (keyIndex >= 0) return { candidate, keyIndex };
+    tried.push(candidate.text);
   }
   return null;
 }

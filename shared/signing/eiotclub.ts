@@ -1,7 +1,7 @@
 import { type Candidate, findMatch, sameBytes, sha1, toHex } from './digest.ts';
 import { isBlank, type JsonInput, jsonText } from './json-input.ts';
 import { ambiguousMember, compareBytes, joinPairs, type Pair } from './key-value-text.ts';
-import { compactText, type RawMember, readMembers, unescapeString } from './raw-json.ts';
+import { compactText, plainString, type RawMember, readMembers, unescapeString } from './raw-json.ts';
 import { exactNumber, jsStyle, phpStyle, rewriteJson } from './rewritten-json.ts';
 import type { Secret } from './secret.ts';
 import { signInsertedBody } from './signed-body.ts';
@@ -142,14 +142,14 @@ function verifyBody(
   if (match === null) {
     return rejected('wrong-signature', `no accepted variant matches with any of ${keys.length} live key(s)`);
   }
-  const pairs = eiotclubPairs(read.members, unsigned, match.variant);
-  const twofold = pairs === null ? null : ambiguousMember(pairs, compareBytes, null);
+  const { variant, pairs } = match.candidate;
+  const twofold = ambiguousMember(pairs, compareBytes, null);
   if (twofold !== null) return rejected('malformed-body', ambiguity(twofold));
   const time = readTimestamp(read.members);
   if (time === 'malformed') {
     return rejected('malformed-timestamp', 'timestamp must be Unix seconds, 1 to 12 digits: see the body');
   }
-  return { ok: true, variant: match.variant, keyIndex: match.keyIndex, signedAtMs: time };
+  return { ok: true, variant, keyIndex: match.keyIndex, signedAtMs: time };
 }
 
 function ambiguity(key: string): string {
@@ -187,19 +187,25 @@ function readTimestamp(members: readonly RawMember[]): number | null | 'malforme
   return text !== null && /^(?:0|[1-9]\d{0,11})$/.test(text) ? Number(text) * 1000 : 'malformed';
 }
 
+/** A text with the pairs that it joins. */
+interface PairedCandidate extends Candidate {
+  readonly pairs: readonly Pair[];
+}
+
 /** The text of each accepted reading that applies to these members, in order of likelihood. Computed on demand. */
 export function* eiotclubCandidates(
   members: readonly RawMember[],
   unsigned: ReadonlySet<string>,
   variants: readonly string[] | null,
-): Generator<Candidate> {
+): Generator<PairedCandidate> {
   const sorted = signedMembers(members, unsigned);
   const spelled: Spelled = new Map();
   for (const reading of readings) {
     if (variants !== null && !variants.includes(reading.name)) continue;
     const pairs = pairsOf(sorted, reading, spelled);
-    const text = pairs === null ? null : joinPairs(pairs);
-    if (text?.isWellFormed()) yield { variant: reading.name, text };
+    if (pairs === null) continue;
+    const text = joinPairs(pairs);
+    if (text.isWellFormed()) yield { variant: reading.name, text, pairs };
   }
 }
 
@@ -235,7 +241,7 @@ function textOfMember(member: RawMember, reading: Reading, spelled: Spelled): st
   const { kind, valueText } = member;
   switch (kind) {
     case 'string':
-      return unescapeString(valueText) ?? undefined;
+      return plainString(valueText);
     case 'number':
       return numberText(valueText, reading.values);
     case 'true':

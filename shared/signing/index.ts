@@ -48,6 +48,7 @@ export { mallChecksum } from './mall-checksum.ts';
 export {
   compactText,
   jsonDepthMax,
+  plainString,
   type RawFailure,
   type RawKind,
   type RawMember,
@@ -57,6 +58,8 @@ export {
   type RawValue,
   readMembers,
   readRoot,
+  skipNumber,
+  skipString,
   unescapeString,
 } from './raw-json.ts';
 export { Secret } from './secret.ts';

@@ -94,9 +94,12 @@ export function decodeUtf8(bytes: Uint8Array): string | null {
  */
 export function unescapeString(rawText: string): string | null {
   if (rawText.charCodeAt(0) !== 0x22 || skipString(rawText, 0) !== rawText.length) return null;
-  if (!rawText.includes('\\')) return rawText.slice(1, -1);
-  const value: unknown = JSON.parse(rawText);
-  return typeof value === 'string' ? value : null;
+  return plainString(rawText);
+}
+
+/** {@link unescapeString} of a string's text that a reader of this file has checked already. */
+export function plainString(checkedText: string): string {
+  return checkedText.includes('\\') ? String(JSON.parse(checkedText)) : checkedText.slice(1, -1);
 }
 
 /** The text without the whitespace between JSON tokens; whitespace inside strings and all spellings stay. */
@@ -194,7 +197,7 @@ function scanArray(text: string, start: number, depth: number, into: RawValue[] 
 
 function memberAt(text: string, keyStart: number, keyEnd: number, start: number, end: number): RawMember {
   const keyText = text.slice(keyStart, keyEnd);
-  return { key: unescapeString(keyText) ?? '', keyText, ...valueAt(text, start, end) };
+  return { key: plainString(keyText), keyText, ...valueAt(text, start, end) };
 }
 
 function valueAt(text: string, start: number, end: number): RawValue {

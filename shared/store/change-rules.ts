@@ -1,5 +1,5 @@
 import { StoreError } from './errors.ts';
-import { assertItemFits } from './item-size.ts';
+import { assertItemFits, itemBytes } from './item-size.ts';
 import { type Addition, type Change, changesMax, type Key, type NewItem, type Query } from './table.ts';
 
 /** Source: DynamoDB developer guide, "Constraints": partition key values up to 2048 bytes. */
@@ -34,7 +34,7 @@ export function assertChanges(changes: readonly Change[]): void {
     throw new RangeError(`a write takes 1 to ${changesMax} changes, but got ${changes.length}`);
   }
   const seen = new Set<string>();
-  let bytes = 0;
+  let bytesAtMost = 0;
   for (const change of changes) {
     const key = keyOf(change);
     assertKey(key);
@@ -43,8 +43,9 @@ export function assertChanges(changes: readonly Change[]): void {
       throw new RangeError(`a write changes each item once, but ${key.pk} / ${key.sk} is named twice`);
     }
     seen.add(text);
-    bytes += assertChange(change);
+    bytesAtMost += assertChange(change);
   }
+  const bytes = bytesAtMost <= writeBytesMax ? bytesAtMost : exactBytes(changes);
   if (bytes > writeBytesMax) {
     throw new StoreError(
       'item-too-large',
@@ -53,7 +54,11 @@ export function assertChanges(changes: readonly Change[]): void {
   }
 }
 
-/** Returns the bytes that the change writes. */
+function exactBytes(changes: readonly Change[]): number {
+  return changes.reduce((sum, change) => sum + ('item' in change ? itemBytes(change.item) : 0), 0);
+}
+
+/** Returns an upper bound of the bytes that the change writes. */
 function assertChange(change: Change): number {
   switch (change.kind) {
     case 'insert':

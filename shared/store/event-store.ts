@@ -89,6 +89,8 @@ export async function recordFacts(
     ]);
   }
   const evidence = inline ? record.evidence : null;
+  const [first, second] = record.events;
+  if (first !== undefined && second === undefined) return [await recordFact(table, first, evidence, repeats)];
   const results: RecordedEvent[] = [];
   for (let i = 0; i < record.events.length; i += writesAtOnce) {
     const chunk = record.events.slice(i, i + writesAtOnce);

@@ -23,20 +23,16 @@ const magnitudeMax = 9.9999999999999e125;
  * about one byte per two digits and one more, null and boolean one byte, 3 bytes per list or map and one per element.
  */
 export function itemBytes(item: NewItem): number {
-  let bytes = stringBytes(attributeNames.pk) + stringBytes(item.pk);
-  bytes += stringBytes(attributeNames.sk) + stringBytes(item.sk);
-  bytes += stringBytes(attributeNames.version) + numberBytesMax;
-  bytes += stringBytes(attributeNames.writeId) + stringBytes(attributeNames.addId) + 2 * markBytes;
-  if (item.expiresAtSec !== null) bytes += stringBytes(attributeNames.expiresAt) + numberBytesMax;
-  bytes += indexBytes(item.indexes);
-  for (const [name, value] of Object.entries(item.data)) {
-    bytes += dataPrefix.length + stringBytes(name) + valueBytes(value, 1);
-  }
-  return bytes;
+  return sizeOf(item, exactly);
 }
 
-/** Throws StoreError `item-too-large` when the item is above DynamoDB's 400 KB. Returns its bytes. */
+/**
+ * Throws StoreError `item-too-large` when the item is above DynamoDB's 400 KB. Returns an upper bound of its bytes:
+ * counting the UTF-8 of some forty texts exactly takes longer than making the item did, and few items need it.
+ */
 export function assertItemFits(item: NewItem): number {
+  const bound = sizeOf(item, atMost);
+  if (bound <= itemBytesMax) return bound;
   const bytes = itemBytes(item);
   if (bytes > itemBytesMax) {
     throw new StoreError(
@@ -47,14 +43,41 @@ export function assertItemFits(item: NewItem): number {
   return bytes;
 }
 
-function indexBytes(indexes: IndexKeys): number {
-  let bytes = 0;
-  const { due, sim, time } = indexes;
-  if (due !== undefined) {
-    bytes += stringBytes(due.pk) + numberBytesMax + nameBytes('due');
+/** How the bytes of the two kinds of leaves are counted whose size is not plain to see. */
+interface Measure {
+  readonly text: (text: string) => number;
+  readonly number: (value: number) => number;
+}
+
+const exactly: Measure = { text: (text) => Buffer.byteLength(text, 'utf8'), number: numberBytes };
+/** A UTF-16 code unit takes at most three bytes in UTF-8: what takes four is two units. */
+const atMost: Measure = { text: (text) => 3 * text.length, number: () => numberBytesMax };
+
+function sizeOf(item: NewItem, measure: Measure): number {
+  let bytes = fixedBytes + measure.text(item.pk) + measure.text(item.sk);
+  if (item.expiresAtSec !== null) bytes += attributeNames.expiresAt.length + numberBytesMax;
+  bytes += indexBytes(item.indexes, measure);
+  for (const name in item.data) {
+    bytes += dataPrefix.length + measure.text(name) + valueBytes(item.data[name], 1, measure);
   }
-  if (sim !== undefined) bytes += stringBytes(sim.pk) + stringBytes(sim.sk) + nameBytes('sim');
-  if (time !== undefined) bytes += stringBytes(time.pk) + stringBytes(time.sk) + nameBytes('time');
+  return bytes;
+}
+
+/** Names and marks that every item has; all in ASCII. */
+const fixedBytes =
+  attributeNames.pk.length +
+  attributeNames.sk.length +
+  attributeNames.version.length +
+  numberBytesMax +
+  attributeNames.writeId.length +
+  attributeNames.addId.length +
+  2 * markBytes;
+
+function indexBytes({ due, sim, time }: IndexKeys, { text }: Measure): number {
+  let bytes = 0;
+  if (due !== undefined) bytes += text(due.pk) + numberBytesMax + nameBytes('due');
+  if (sim !== undefined) bytes += text(sim.pk) + text(sim.sk) + nameBytes('sim');
+  if (time !== undefined) bytes += text(time.pk) + text(time.sk) + nameBytes('time');
   return bytes;
 }
 
@@ -63,26 +86,21 @@ function nameBytes(index: keyof IndexKeys): number {
   return partitionKey.name.length + sortKey.name.length;
 }
 
-function stringBytes(text: string): number {
-  return Buffer.byteLength(text, 'utf8');
-}
-
-function valueBytes(value: Value, depth: number): number {
-  if (typeof value === 'string') return stringBytes(value);
-  if (typeof value === 'number') return numberBytes(value);
+function valueBytes(value: Value | undefined, depth: number, measure: Measure): number {
+  if (typeof value === 'string') return measure.text(value);
+  if (typeof value === 'number') return measure.number(finite(value));
   if (typeof value === 'boolean' || value === null) return 1;
   if (value instanceof Uint8Array) return value.byteLength;
   if (depth > nestingMax) throw new RangeError(`a stored value is nested deeper than ${nestingMax} levels`);
-  if (isList(value)) {
-    return value.reduce<number>(
-      (sum, part) => sum + elementBytes + valueBytes(part, depth + 1),
-      containerBytes,
-    );
-  }
-  assertPlainObject(value);
   let bytes = containerBytes;
-  for (const [name, part] of Object.entries(value)) {
-    bytes += elementBytes + stringBytes(name) + valueBytes(part, depth + 1);
+  if (Array.isArray(value)) {
+    for (const part of value) bytes += elementBytes + valueBytes(part, depth + 1, measure);
+    return bytes;
+  }
+  const members = plainObject(value);
+  // `for in` takes a tenth of the time of Object.entries, and a plain object inherits nothing that it would list.
+  for (const name in members) {
+    bytes += elementBytes + measure.text(name) + valueBytes(members[name], depth + 1, measure);
   }
   return bytes;
 }
@@ -92,12 +110,16 @@ export function isList(value: Value): value is readonly Value[] {
   return Array.isArray(value);
 }
 
-function numberBytes(value: number): number {
+function finite(value: number): number {
   const magnitude = Math.abs(value);
   if (!Number.isFinite(value) || magnitude > magnitudeMax || (value !== 0 && magnitude < magnitudeMin)) {
     throw new RangeError(`a stored number must be finite and between 1e-130 and 1e+126, but was ${value}`);
   }
-  const digits = digitsOf(magnitude);
+  return value;
+}
+
+function numberBytes(value: number): number {
+  const digits = digitsOf(Math.abs(value));
   return Math.min(numberBytesMax, Math.ceil(digits / 2) + 1 + (value < 0 ? 1 : 0));
 }
 
@@ -108,11 +130,15 @@ function digitsOf(magnitude: number): number {
 }
 
 /** A Date, Map, function or undefined would be stored as something else than it is, so it is refused. */
-function assertPlainObject(value: unknown): void {
-  const prototype: unknown =
-    typeof value === 'object' && value !== null ? Object.getPrototypeOf(value) : value;
-  if (prototype === null || prototype === Object.prototype) return;
+function plainObject(value: Value | undefined): { readonly [name: string]: Value } {
+  if (isPlainObject(value)) return value;
   throw new TypeError(
     `a stored value must be text, number, boolean, null, bytes, a list or a plain object, but was ${typeof value} ${Object.prototype.toString.call(value)}`,
   );
+}
+
+function isPlainObject(value: unknown): value is { readonly [name: string]: Value } {
+  if (typeof value !== 'object' || value === null) return false;
+  const prototype: unknown = Object.getPrototypeOf(value);
+  return prototype === null || prototype === Object.prototype;
 }

@@ -46,6 +46,32 @@ describe('reading JSON with exact numbers', () => {
       expect(read(text), text).toBe('not-json');
   });
 
+  it('takes and refuses the same texts as JSON.parse, whatever one character is changed into', () => {
+    const text = '{"a":[1,-2.5e+3,"x\\u00e9\\n\\"",true,false,null,{}],"b" : { "c":[[ ],0] }}';
+    const characters = [...'{}[]:,"\\ \t\u0000\u0007\u00a0\ufeff+-.0e1ntfux/\''];
+    const isJson = (candidate: string): boolean => {
+      try {
+        JSON.parse(candidate);
+        return true;
+      } catch {
+        return false;
+      }
+    };
+    let refused = 0;
+    for (let at = 0; at <= text.length; at++) {
+      for (const put of ['', ...characters]) {
+        for (const cut of [0, 1]) {
+          const candidate = text.slice(0, at) + put + text.slice(at + cut);
+          const isRead = read(candidate) !== 'not-json';
+          expect(isRead, candidate).toBe(isJson(candidate));
+          if (!isRead) refused += 1;
+        }
+      }
+      expect(read(text.slice(0, at)) !== 'not-json', text.slice(0, at)).toBe(isJson(text.slice(0, at)));
+    }
+    expect(refused).toBeGreaterThan(1_000);
+  });
+
   it('reads 32 levels and refuses 33', () => {
     const nested = (levels: number): string => '['.repeat(levels) + ']'.repeat(levels);
     expect(readExactJson(nested(32)).ok).toBe(true);
