@@ -3,7 +3,7 @@ import { claim, park, settle } from '../../shared/core/lifecycle.ts';
 import type { Outcome } from '../../shared/core/outcome.ts';
 import { providerPolicyOf } from '../../shared/core/policy.ts';
 import { after, type DurationMs, elapsed, minutes, seconds } from '../../shared/core/time.ts';
-import { loadAction, type TransitionResult, writeTransition } from '../../shared/store/action-store.ts';
+import { type TransitionResult, writeTransition } from '../../shared/store/action-store.ts';
 import { loadSim, type Versioned } from '../../shared/store/event-store.ts';
 import { takeAccountSlots } from '../../shared/store/rate-limiter.ts';
 import type { ActionRow } from '../../shared/store/rows.ts';
@@ -39,7 +39,11 @@ export async function claimAction(
   switch (result.kind) {
     case 'written':
       deps.notice?.(transition.action, 'claimed');
-      return loadFresh(action.actionId, transition.action.fence, deps);
+      // Exactly the row that we wrote, as in confirmClaim.
+      return {
+        value: { ...row.value, action: transition.action, sweeps: 0 },
+        version: (row.version ?? 0) + 1,
+      };
     case 'cap-exceeded':
       await overCap(row, result, deps);
       return null;
@@ -63,18 +67,6 @@ async function overCap(
     return waitUntil(row, after(deps.clock(), minutes(5 + 10 * deps.random.fraction())), result.detail, deps);
   }
   await change(row, deps, (input) => park(input, 'cap-exceeded', result.detail, false));
-}
-
-/** The action as just claimed by us; null when it was overtaken already. */
-async function loadFresh(
-  actionId: string,
-  fence: number,
-  deps: ActDeps,
-): Promise<Versioned<ActionRow> | null> {
-  const row = await loadAction(deps.table, actionId);
-  return row !== null && row.value.action.fence === fence && row.value.action.state.name === 'running'
-    ? row
-    : null;
 }
 
 export async function callAndSettle(row: Versioned<ActionRow>, deps: ActDeps): Promise<void> {

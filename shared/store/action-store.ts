@@ -16,14 +16,23 @@ import {
 import { type ActionRow, type OperatorNote, readRow } from './rows.ts';
 import type { Addition, Change, Item, Page, Table } from './table.ts';
 
+/** An action as it was read, with the moment at which the due index lists it; null when it does not. */
+export interface StoredAction extends Versioned<ActionRow> {
+  readonly listedAt: EpochMs | null;
+}
+
 /** One action, strongly consistent; null when there is none of that id. */
-export async function loadAction(table: Table, actionId: string): Promise<Versioned<ActionRow> | null> {
+export async function loadAction(table: Table, actionId: string): Promise<StoredAction | null> {
   const item = await table.get(actionKey(actionId));
-  return item === null ? null : { value: readRow('action', item), version: item.version };
+  if (item === null) return null;
+  const { due } = item.indexes;
+  const listedAt = due === undefined ? null : (due.at as EpochMs);
+  return { value: readRow('action', item), version: item.version, listedAt };
 }
 
 export interface TransitionWrite {
-  readonly row: Versioned<ActionRow>;
+  /** Without `listedAt` the action's entry in the due index is moved by each claim. */
+  readonly row: Versioned<ActionRow> & { readonly listedAt?: EpochMs | null };
   readonly sim: Versioned<SimState>;
   readonly transition: Transition;
   /** Caps that a growing sum must keep to; null for bookings that only correct or give back. */
@@ -50,7 +59,10 @@ export async function writeTransition(table: Table, write: TransitionWrite): Pro
   const { transition } = write;
   const notes = write.note ? [...write.row.value.notes, write.note] : write.row.value.notes;
   const changes: Change[] = [
-    replaceOrInsert(actionItem({ action: transition.action, notes, sweeps: 0 }), write.row.version),
+    replaceOrInsert(
+      actionItem({ action: transition.action, notes, sweeps: 0 }, placeKept(write)),
+      write.row.version,
+    ),
   ];
   if (transition.sim !== write.sim.value)
     changes.push(simChange({ value: transition.sim, version: write.sim.version }));
@@ -91,6 +103,17 @@ export async function writeFurtherPurchase(
     simChange({ value: write.simLocked, version: write.sim.version }),
   ]);
   return written.ok ? 'written' : 'conflict';
+}
+
+/**
+ * A claim leaves the action where the due index lists it, since moving the entry costs two index writes, doubled in a
+ * transaction. It then stands there too early, and the sweep sees in the row that the lease still runs. A later place
+ * can't stay: a worker that dies would be noticed too late.
+ */
+function placeKept({ row, transition }: TransitionWrite): EpochMs | null {
+  const { state } = transition.action;
+  const listedAt = row.listedAt ?? null;
+  return state.name === 'running' && listedAt !== null && listedAt <= state.leaseUntil ? listedAt : null;
 }
 
 /** Replaces an action without touching money or its SIM. `conflict`: it changed in between. */

@@ -46,7 +46,7 @@ export async function findDueEvents(
   });
 }
 
-/** Actions of a provider whose time has come. */
+/** Actions of a provider whose time has come. Those that are claimed are listed early, and left out until their lease ends. */
 export async function findDueActions(
   table: Table,
   provider: ProviderId,
@@ -56,12 +56,13 @@ export async function findDueActions(
 ): Promise<readonly DueWork[]> {
   const partitions = shards.map((shard) => dueActions(provider, shard));
   const items = await findDue(table, partitions, now, limit);
-  return readEach(items, onUnreadable, (item) => {
+  const works = readEach(items, onUnreadable, (item) => {
     const { action, sweeps } = readRow('action', item);
     const { actionId: id, correlationId, subject } = action;
     const since = dueAt(action.state) ?? dueOf(item);
     return { kind: 'action', id, correlationId, group: subject.key, dueAt: since, sweeps, item };
   });
+  return works.filter((work) => work.dueAt <= now);
 }
 
 function readEach(

@@ -2,6 +2,7 @@ import type { AttributeValue } from '@aws-sdk/client-dynamodb';
 import { z } from 'zod';
 import { StoreError } from './errors.ts';
 import { isList } from './item-size.ts';
+import { storedForm, unpack } from './packed-data.ts';
 import type { IndexKeys, Item, Key, NewItem, Value } from './table.ts';
 import { attributeNames, dataPrefix, indexSchemas } from './table-schema.ts';
 
@@ -22,6 +23,7 @@ const rowSchema = z.object({
   expiresAt: z.number().int().nullish(),
   writeId: z.string().nullish(),
   addId: z.string().nullish(),
+  packed: z.instanceof(Uint8Array).nullish(),
   duePk: z.string().nullish(),
   dueAt: z.number().nullish(),
   simPk: z.string().nullish(),
@@ -36,11 +38,13 @@ export function keyAttributes(key: Key): Attributes {
 
 /** The whole row of an item. `writeId` marks it as ours. */
 export function itemAttributes(item: NewItem, version: number, writeId: string): Attributes {
-  const data = Object.entries(item.data).map(
+  const stored = storedForm(item);
+  const data = Object.entries(stored.data).map(
     ([name, value]) => [dataPrefix + name.toWellFormed(), toAttribute(value)] as const,
   );
   return {
     ...Object.fromEntries(data),
+    ...(stored.packed === null ? {} : { [attributeNames.packed]: { B: stored.packed } }),
     ...keyAttributes(item),
     ...indexAttributes(item.indexes),
     [attributeNames.version]: { N: String(version) },
@@ -81,7 +85,10 @@ export function readAttributes(attributes: Attributes): MarkedItem {
       pk: row.pk,
       sk: row.sk,
       version: row.version,
-      data: Object.fromEntries(data),
+      data:
+        row.packed == null
+          ? Object.fromEntries(data)
+          : { ...unpack(row.packed, where), ...Object.fromEntries(data) },
       indexes: {
         ...(row.duePk != null && row.dueAt != null && { due: { pk: row.duePk, at: row.dueAt } }),
         ...(row.simPk != null && row.simSk != null && { sim: { pk: row.simPk, sk: row.simSk } }),

@@ -23,12 +23,16 @@ export async function takeAccountSlots(
   jitter: number,
 ): Promise<SlotResult> {
   const key = limitKey(request.limits.provider);
+  let item = await table.get(key);
   for (let race = 0; race < racesMax; race++) {
-    const item = await table.get(key);
     const grant: Grant = takeSlots(item === null ? emptyWindow : readRow('limit', item), request);
     const next = { ...key, data: toData(grant.window), indexes: {}, expiresAtSec: null };
     const written = await table.write([replaceOrInsert(next, item?.version ?? null)]);
-    if (!written.ok) continue;
+    if (!written.ok) {
+      // The refusal shows what was found, so nothing is read again.
+      item = written.failed[0]?.found ?? null;
+      continue;
+    }
     return grant.kind === 'granted'
       ? { kind: 'granted' }
       : { kind: 'wait', until: grant.until, why: grant.why };

@@ -10,6 +10,8 @@ export const attributeNames = {
   writeId: 'writeId',
   /** DynamoDB only: the same for the last `add`. */
   addId: 'addId',
+  /** DynamoDB only: what of the data is packed (packed-data.ts). */
+  packed: 'packed',
 } as const;
 
 /**

@@ -1,6 +1,6 @@
 import type { WorkQueue } from '../../shared/queue/work-queue.ts';
 import { keyOf } from '../../shared/store/change-rules.ts';
-import { itemBytes } from '../../shared/store/item-size.ts';
+import { storedForm } from '../../shared/store/packed-data.ts';
 import type { Change, IndexName, Item, Key, NewItem, Table } from '../../shared/store/table.ts';
 import { indexSchemas } from '../../shared/store/table-schema.ts';
 
@@ -84,7 +84,7 @@ function nameOf({ pk, sk }: Key): string {
 }
 
 function readUnits(item: Item | null): number {
-  return item === null ? 1 : Math.max(1, Math.ceil(itemBytes(item) / 4_096));
+  return item === null ? 1 : Math.max(1, Math.ceil(storedForm(item).bytes / 4_096));
 }
 
 function changeUnits(before: Item | null, after: Item | null): number {
@@ -100,7 +100,7 @@ function changeUnits(before: Item | null, after: Item | null): number {
 }
 
 function sizeOf(item: NewItem | null): number {
-  return item === null ? 0 : itemBytes(item);
+  return item === null ? 0 : storedForm(item).bytes;
 }
 
 /** The keys of an index entry as one text; null when the index does not list the item. Indexes hold keys only. */

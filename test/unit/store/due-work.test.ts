@@ -69,6 +69,19 @@ describe('due actions', () => {
     expect(await findDueActions(table, 'other', after(noon, days(9)), 10, () => undefined)).toEqual([]);
   });
 
+  it('keep their place in the index when they are claimed, unless the end of their lease comes first', async () => {
+    const listedAt = async (id: string) => (await loadAction(table, id))?.listedAt;
+    const { actionId: early } = await plannedAction(table, 1);
+    await claimNow(table, early);
+    expect(await listedAt(early)).toBe(noon);
+    const { actionId: late } = await plannedAction(table, 2);
+    const work = (await dueActions()).find(({ id }) => id === late);
+    if (!work) throw new Error('nothing is due');
+    await putOffSweep(table, work, after(noon, minutes(30)));
+    await claimNow(table, late);
+    expect(await listedAt(late)).toBe(after(noon, seconds(90)));
+  });
+
   it('are not those that wait for a human or are over', async () => {
     const { actionId } = await plannedAction(table, 1);
     for (const state of [
