@@ -151,7 +151,8 @@ export async function runSeed(seed: number, options: RunOptions = {}): Promise<R
   const broken = (): boolean => judge.violation !== null || scheduler.steps() > world.stepsMax;
   await scheduler.runUntil(() => broken() || scheduler.now() - start > horizonMs);
   if (!broken()) await calmDown(world);
-  const calmAt = scheduler.now();
+  // A machine that still sleeps works on nothing: seed 1795334170 slept for two hours beyond the last fault.
+  const calmAt = Math.max(scheduler.now(), scheduler.wokeAt());
   await scheduler.runUntil(() => broken() || scheduler.now() - calmAt > decisionBound);
   if (!broken()) everyEventDecided(judge, `${decisionBound / 60_000} minutes after the last fault`);
   await scheduler.runUntil(() => broken() || scheduler.now() - calmAt > drainMax);

@@ -58,7 +58,7 @@ const zones: readonly Zone[] = [
     holds: within('shared/store'),
     zones: ['shared/core', 'shared/platform'],
     types: ['shared/providers'],
-    packages: ['zod', 'node:sqlite', '@aws-sdk/*'],
+    packages: ['zod', 'node:sqlite', 'node:zlib', '@aws-sdk/*'],
     instead: 'a store reads and writes: what decides goes to shared/core, what wires goes to functions/',
   },
   {
