@@ -41,3 +41,7 @@ export function enoughMarks(purpose: SecretPurpose, acceptUnsigned: boolean): re
     ? ['path-token', 'key and path-token']
     : ['key', 'key and path-token'];
 }
+
+/** The state stack's outputs, by which the command line finds a stage's engines. A change of their shape is a new layout. */
+export const opsOutputs = { layout: 'OpsLayout', table: 'OpsTable', queue: 'OpsQueue' } as const;
+export const opsLayout = '1';

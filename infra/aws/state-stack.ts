@@ -6,7 +6,7 @@ import type { Queue } from 'aws-cdk-lib/aws-sqs';
 import type { Construct } from 'constructs';
 import type { SecretPurpose } from '../../shared/platform/secret-source.ts';
 import { type IndexSchema, tableSchema } from '../../shared/store/table-schema.ts';
-import { secretName } from '../names.ts';
+import { opsLayout, opsOutputs, secretName } from '../names.ts';
 import { topology } from '../topology.ts';
 import { deadLetterQueue, QueuePair } from './queue-pair.ts';
 import { pascal } from './units.ts';
@@ -53,10 +53,7 @@ export class StateStack extends Stack {
     );
     const logged = ['api', ...props.functionNames];
     this.logs = new Map(logged.map((name) => [name, this.makeLogs(name)]));
-    new CfnOutput(this, 'OpsOptions', {
-      description: 'What npx simhook needs to know of this stage, as its options',
-      value: this.opsOptions(),
-    });
+    this.addOpsOutputs();
   }
 
   /**
@@ -114,15 +111,23 @@ export class StateStack extends Stack {
     return secret.ref;
   }
 
-  private opsOptions(): string {
+  /** How `npx simhook --stage` finds everything (infra/ops/cloudformation-stage.ts). */
+  private addOpsOutputs(): void {
+    new CfnOutput(this, opsOutputs.layout, {
+      description: 'Shape of the outputs that npx simhook --stage reads',
+      value: opsLayout,
+    });
+    new CfnOutput(this, opsOutputs.table, { description: 'The table', value: this.table.tableName });
     const pairs = [
       ['events', this.events] as const,
       ...[...this.providers].map(([provider, { actions }]) => [`actions-${provider}`, actions] as const),
     ];
-    const queues = pairs.map(
-      ([name, { queue, dead }]) => `--queue ${name}=${queue.queueUrl} --dead-letter ${name}=${dead.queueUrl}`,
-    );
-    return `--region ${this.region} --table ${this.table.tableName} ${queues.join(' ')}`;
+    for (const [name, { queue, dead }] of pairs) {
+      new CfnOutput(this, `${opsOutputs.queue}${pascal(name)}`, {
+        description: `The queue ${name} and its dead letters`,
+        value: this.toJsonString({ queue: name, url: queue.queueUrl, deadLetters: dead.queueUrl }),
+      });
+    }
   }
 
   private makeLogs(name: string): LogGroup {

@@ -1,5 +1,12 @@
 import type { Command } from 'commander';
-import { type Connection, connect, type Deployed, readQueueUrls, type Where } from './connect.ts';
+import {
+  type Connection,
+  connect,
+  type Endpoints,
+  type Place,
+  readQueueUrls,
+  type Where,
+} from './connect.ts';
 import { misused } from './failure.ts';
 import { type Output, openOutput } from './output.ts';
 import type { OpsWorld } from './world.ts';
@@ -22,6 +29,7 @@ interface GlobalOptions {
   readonly region?: string;
   readonly endpoint?: string;
   readonly sqsEndpoint?: string;
+  readonly controlEndpoint?: string;
   readonly queue: readonly string[];
   readonly deadLetter: readonly string[];
   readonly by?: string;
@@ -35,23 +43,18 @@ export function withGlobalOptions(program: Command): Command {
     .option('--data <folder>', 'data folder of the local system', '.simhook')
     .option(
       '--stage-file <file>',
-      'the stage that runs, as JSON or TypeScript, where it is not the one of npm start',
+      'the stage that runs, as JSON or TypeScript, where it is not infra/stages/<stage>.ts, or local.ts without --stage',
     )
-    .option('--stage <name>', 'a deployed stage; for now with --table, --region and --queue')
-    .option('--table <name>', 'DynamoDB table of a deployed stage')
-    .option('--region <region>', 'AWS region of a deployed stage')
+    .option('--stage <name>', 'a deployed stage, found through the outputs of its stack')
+    .option('--region <region>', 'its AWS region, where neither the stage file nor your profile names it')
+    .option('--table <name>', 'engines one by one instead of a stage: the DynamoDB table, with --region')
+    .option('--queue <name=url>', 'with --table: a queue; may be repeated', collect, [])
+    .option('--dead-letter <name=url>', 'with --table: a dead-letter queue; may be repeated', collect, [])
     .option('--endpoint <url>', 'address of the DynamoDB engine, where it is not AWS')
     .option('--sqs-endpoint <url>', 'address of the SQS engine, where it is not AWS')
     .option(
       '--control-endpoint <url>',
       'address of CloudFormation, Secrets Manager and Parameter Store, where it is not AWS',
-    )
-    .option('--queue <name=url>', 'a queue of a deployed stage; may be repeated', collect, [])
-    .option(
-      '--dead-letter <name=url>',
-      'a dead-letter queue of a deployed stage; may be repeated',
-      collect,
-      [],
     )
     .option('--by <name>', 'who does it, in the notes; default: your user name')
     .option('--json', 'print JSON, one document a line', false);
@@ -85,35 +88,40 @@ export function contextOf(command: Command, world: OpsWorld): Context {
     where: {
       data: options.data,
       stageFile: options.stageFile ?? null,
-      deployed: deployedOf(options),
+      place: placeOf(options),
     },
     by: options.by ?? world.user,
   };
 }
 
-function deployedOf(options: GlobalOptions): Deployed | null {
-  const { table, region, endpoint, sqsEndpoint } = options;
-  if (table === undefined) {
-    if (options.stage === undefined) return null;
-    throw misused(
-      `--stage ${options.stage} needs --table, --region and a --queue for each queue, which the stack's outputs name`,
-    );
-  }
-  if (region === undefined) throw misused(`--table ${table} needs --region, such as eu-central-1`);
-  for (const [option, url] of [
-    ['--endpoint', endpoint],
-    ['--sqs-endpoint', sqsEndpoint],
-  ] as const) {
-    if (url !== undefined && !URL.canParse(url)) throw misused(`${option} is "${url}", but it must be a URL`);
-  }
-  return {
-    table,
-    region,
-    endpoint: endpoint ?? null,
-    sqsEndpoint: sqsEndpoint ?? null,
-    queues: readQueueUrls('--queue', options.queue),
-    deadLetters: readQueueUrls('--dead-letter', options.deadLetter),
+function placeOf(options: GlobalOptions): Place {
+  const { stage, table, region = null, endpoint, sqsEndpoint, controlEndpoint } = options;
+  const endpoints: Endpoints = {
+    control: readUrl('--control-endpoint', controlEndpoint),
+    dynamo: readUrl('--endpoint', endpoint),
+    sqs: readUrl('--sqs-endpoint', sqsEndpoint),
   };
+  if (table === undefined) {
+    return stage === undefined ? { kind: 'local' } : { kind: 'stage', name: stage, region, endpoints };
+  }
+  if (region === null) throw misused(`--table ${table} needs --region, such as eu-central-1`);
+  return {
+    kind: 'engines',
+    engines: {
+      table,
+      region,
+      endpoint: endpoints.dynamo,
+      sqsEndpoint: endpoints.sqs,
+      queues: readQueueUrls('--queue', options.queue),
+      deadLetters: readQueueUrls('--dead-letter', options.deadLetter),
+    },
+  };
+}
+
+function readUrl(option: string, url: string | undefined): string | null {
+  if (url === undefined) return null;
+  if (!URL.canParse(url)) throw misused(`${option} is "${url}", but it must be a URL`);
+  return url;
 }
 
 /** Opens the system, works on it, and closes it whatever happens. */

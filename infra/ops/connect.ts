@@ -1,21 +1,17 @@
 import { existsSync, statSync } from 'node:fs';
-import { join, resolve } from 'node:path';
-import { pathToFileURL } from 'node:url';
-import { z } from 'zod';
-import type { SecretSource } from '../../shared/platform/secret-source.ts';
+import { join } from 'node:path';
+import type { SecretPurpose, SecretSet, SecretSource } from '../../shared/platform/secret-source.ts';
 import type { Stage, StageSecrets } from '../../shared/policy/stage.ts';
-import { makeSqsClient } from '../../shared/queue/sqs-client.ts';
-import { sqsWorkQueue } from '../../shared/queue/sqs-work-queue.ts';
 import type { WorkQueue } from '../../shared/queue/work-queue.ts';
-import { makeDynamoClient } from '../../shared/store/dynamo-client.ts';
-import { dynamoTable } from '../../shared/store/dynamo-table.ts';
 import type { OnUnreadable } from '../../shared/store/event-listing.ts';
 import type { Table } from '../../shared/store/table.ts';
 import { codeOf } from '../local/data-folder.ts';
 import { openEmbeddedEngines } from '../local/engines.ts';
-import { checkStage, loadStageFile, type StageFile } from '../local/load-stage.ts';
+import { checkStage, loadStageFile } from '../local/load-stage.ts';
 import { loadLocalSecrets, memorySecretSource } from '../local/local-secrets.ts';
-import { failed, misused, notFound, OpsError } from './failure.ts';
+import type { AwsAccess } from './aws-access.ts';
+import { misused, notFound, OpsError } from './failure.ts';
+import { readDeployedStage, readStageModule, type StageModule } from './stage-module.ts';
 import type { OpsWorld } from './world.ts';
 
 /** The system that a command works on. The commands can't tell which world it runs in. */
@@ -38,10 +34,28 @@ export interface Connection {
 export interface Where {
   /** The local data folder. */
   readonly data: string;
-  /** A stage as a JSON or TypeScript file; null takes the stage of `npm start`. */
+  /** A stage as a JSON or TypeScript file; null takes the stage's own one. */
   readonly stageFile: string | null;
-  /** The engines of a deployed stage; null for this machine. */
-  readonly deployed: Deployed | null;
+  readonly place: Place;
+}
+
+/** This machine, a stage of which the stack's outputs tell everything, or engines that are named one by one. */
+export type Place =
+  | { readonly kind: 'local' }
+  | {
+      readonly kind: 'stage';
+      readonly name: string;
+      /** Null takes the one that the stage file pins, then the profile's. */
+      readonly region: string | null;
+      readonly endpoints: Endpoints;
+    }
+  | { readonly kind: 'engines'; readonly engines: Deployed };
+
+/** Addresses of engines that stand in for AWS; null is AWS itself. */
+export interface Endpoints {
+  readonly control: string | null;
+  readonly dynamo: string | null;
+  readonly sqs: string | null;
 }
 
 /** Names and addresses of a deployed stage's engines. */
@@ -59,11 +73,61 @@ export interface Deployed {
 
 /** Opens the system. Throws OpsError with one line when there is none, or it can't be opened. */
 export async function connect(where: Where, world: OpsWorld): Promise<Connection> {
-  const stage = await loadStage(where.stageFile, world);
-  const secrets = openSecrets(where, stage, world);
-  return where.deployed === null
-    ? connectLocal(where.data, { stage, secrets, world })
-    : connectDeployed(where.deployed, { stage, secrets, world });
+  const parts = { ...(await openStage(where, world)), world };
+  const { place, data } = where;
+  if (place.kind === 'local') return connectLocal(data, parts);
+  // Loaded here alone, so that a command on this machine starts without the SDK.
+  const { connectDeployed } = await import('./connect-deployed.ts');
+  if (place.kind === 'engines') return connectDeployed(place.engines, parts);
+  const { findDeployed } = await import('./cloudformation-stage.ts');
+  const { name, endpoints } = place;
+  const found = await findDeployed(name, { region: parts.region, endpoint: endpoints.control });
+  return connectDeployed({ ...found, endpoint: endpoints.dynamo, sqsEndpoint: endpoints.sqs }, parts);
+}
+
+/** A stage's rules and secrets, without its engines. */
+export interface OpenStage {
+  readonly stage: Stage;
+  /** Read when they are asked for. */
+  readonly secrets: SecretSource;
+  /** Where a deployed stage is, as far as the command line and the stage file say. */
+  readonly region: string | null;
+}
+
+/** Reads a stage and finds its secrets. Throws OpsError or StartError with one line per problem. */
+export async function openStage(where: Where, world: OpsWorld): Promise<OpenStage> {
+  const { place, stageFile } = where;
+  if (place.kind !== 'stage') {
+    const stage = await loadStage(stageFile, world);
+    return { stage, secrets: openSecrets(where, stage, world), region: null };
+  }
+  const file = stageFile === null ? await readDeployedStage(place.name) : await readStageFile(stageFile);
+  const stage = checkStage(file, world.providers);
+  if (stage.name !== place.name) {
+    throw misused(
+      `--stage is ${place.name}, but ${file.fileName} is of the stage "${stage.name}": name the stage's own file`,
+    );
+  }
+  const region = place.region ?? file.region;
+  return { stage, secrets: stageSecrets(place.name, { region, endpoint: place.endpoints.control }), region };
+}
+
+/** Secrets of a deployed stage, each read once and only when it is needed; one that was never set has no keys. */
+function stageSecrets(name: string, access: AwsAccess): SecretSource {
+  const sets = new Map<string, Promise<SecretSet>>();
+  const fetch = async (provider: string, purpose: SecretPurpose): Promise<SecretSet> => {
+    const { readSecretSet } = await import('./secrets-manager-shelf.ts');
+    return readSecretSet({ stage: name, provider, purpose }, access);
+  };
+  return {
+    read: (provider, purpose) => {
+      const id = `${provider}/${purpose}`;
+      const set = sets.get(id) ?? fetch(provider, purpose);
+      sets.set(id, set);
+      return set;
+    },
+    reread: async () => null,
+  };
 }
 
 /** Reads and checks a stage file; null is the stage of `npm start`. Throws OpsError `failed` with a line per problem. */
@@ -71,21 +135,13 @@ export async function loadStage(path: string | null, world: OpsWorld): Promise<S
   return checkStage(await readStageFile(path), world.providers);
 }
 
-const moduleSchema = z.object({ default: z.unknown() });
-
-async function readStageFile(path: string | null): Promise<StageFile> {
-  if (path === null || !/\.[mc]?[jt]s$/.test(path)) return loadStageFile(path);
-  if (!existsSync(path)) throw notFound(`the stage file ${path} does not exist: check the path`);
-  try {
-    const loaded = moduleSchema.parse(await import(pathToFileURL(resolve(path)).href));
-    return { input: loaded.default, fileName: path, text: null };
-  } catch (error) {
-    throw failed(`the stage file ${path} can't be loaded: ${error instanceof Error ? error.message : error}`);
-  }
+async function readStageFile(path: string | null): Promise<StageModule> {
+  if (path === null || !/\.[mc]?[jt]s$/.test(path)) return { ...loadStageFile(path), region: null };
+  return readStageModule(path);
 }
 
 /** Secrets that the stage file brings, then those of the data folder. None is ever made here. */
-export function openSecrets(where: Where, stage: Stage, world: OpsWorld): SecretSource {
+function openSecrets(where: Where, stage: Stage, world: OpsWorld): SecretSource {
   const path = join(where.data, 'secrets.json');
   const local: Readonly<Record<string, StageSecrets>> = existsSync(path) ? readSecrets(path, world) : {};
   return memorySecretSource({ ...local, ...stage.secrets });
@@ -141,57 +197,8 @@ function assertReadable(data: string, path: string): void {
 }
 
 /** One line per row, without the list of everything that is wrong with it. */
-function tellUnreadable(world: OpsWorld): OnUnreadable {
+export function tellUnreadable(world: OpsWorld): OnUnreadable {
   return (error) => world.terminal.complain(`left out: ${error.message.split('\n')[0]}\n`);
-}
-
-/** How long one call to SQS may take. */
-const sqsTimeoutMs = 10_000;
-
-function connectDeployed(
-  deployed: Deployed,
-  parts: { readonly stage: Stage; readonly secrets: SecretSource; readonly world: OpsWorld },
-): Connection {
-  const { stage, secrets, world } = parts;
-  const { region, endpoint, sqsEndpoint } = deployed;
-  const { random, sleep } = world;
-  const client = makeDynamoClient({ region, endpoint, credentials: credentialsFor(endpoint) });
-  const open = (urls: ReadonlyMap<string, string>): ReadonlyMap<string, WorkQueue> =>
-    new Map(
-      [...urls].map(([name, queueUrl]) => {
-        const sqs = makeSqsClient({
-          region,
-          endpoint: sqsEndpoint,
-          credentials: credentialsFor(sqsEndpoint),
-          requestTimeoutMs: sqsTimeoutMs,
-        });
-        return [name, sqsWorkQueue({ client: sqs, queueUrl, waitSec: 0, random, sleep })];
-      }),
-    );
-  const queues = open(deployed.queues);
-  const deadLetters = open(deployed.deadLetters);
-  const table = dynamoTable({ client, tableName: deployed.table, random, sleep });
-  return {
-    label: `the table ${deployed.table} in ${region}`,
-    table,
-    queues,
-    deadLetters,
-    stage,
-    secrets,
-    onUnreadable: tellUnreadable(world),
-    close: async () => {
-      await Promise.all([...queues.values(), ...deadLetters.values()].map((queue) => queue.close()));
-      await table.close();
-    },
-  };
-}
-
-/** An engine on this machine checks no credentials, but the SDK wants some; anywhere else the profile's are taken. */
-function credentialsFor(endpoint: string | null): { accessKeyId: string; secretAccessKey: string } | null {
-  if (endpoint === null) return null;
-  const { hostname } = new URL(endpoint);
-  const isLocal = hostname === '127.0.0.1' || hostname === 'localhost' || hostname === '[::1]';
-  return isLocal ? { accessKeyId: 'local', secretAccessKey: 'local' } : null;
 }
 
 /** The queue of a name; throws OpsError `not-found` with the names that exist. */

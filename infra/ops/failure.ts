@@ -28,8 +28,8 @@ export class OpsError extends Error {
   }
 }
 
-export function failed(message: string): OpsError {
-  return new OpsError('failed', message);
+export function failed(message: string, options?: { readonly cause?: unknown }): OpsError {
+  return new OpsError('failed', message, options);
 }
 
 export function misused(message: string): OpsError {

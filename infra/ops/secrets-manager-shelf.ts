@@ -3,10 +3,11 @@ import {
   PutSecretValueCommand,
   SecretsManagerClient,
 } from '@aws-sdk/client-secrets-manager';
-import type { SecretPurpose } from '../../shared/platform/secret-source.ts';
+import type { SecretPurpose, SecretSet } from '../../shared/platform/secret-source.ts';
 import { readSecretValue, type SecretValue } from '../../shared/platform/secrets-manager-source.ts';
+import { Secret } from '../../shared/signing/index.ts';
 import { secretName } from '../names.ts';
-import { type AwsAccess, clientOptions } from './aws-access.ts';
+import { type AwsAccess, awsFailure, clientOptions } from './aws-access.ts';
 import { failed } from './failure.ts';
 
 /** A deployed stage's secrets, as an operator may write them. Values go in and are never shown. */
@@ -45,6 +46,27 @@ export function openSecretShelf(stage: string, access: AwsAccess): SecretShelf {
     },
     close: () => client.destroy(),
   };
+}
+
+/** One secret for a command that needs it now; without keys where it was never set. Throws OpsError. */
+export async function readSecretSet(
+  of: { readonly stage: string; readonly provider: string; readonly purpose: SecretPurpose },
+  access: AwsAccess,
+): Promise<SecretSet> {
+  const shelf = openSecretShelf(of.stage, access);
+  try {
+    const value = await shelf.read(of.provider, of.purpose);
+    const pathToken = value?.pathToken ?? null;
+    return {
+      keys: value?.keys.map(({ keyId, value: text }) => ({ keyId, secret: new Secret(text) })) ?? [],
+      pathToken: pathToken === null ? null : new Secret(pathToken),
+    };
+  } catch (error) {
+    const name = secretName(of.stage, of.provider, of.purpose);
+    throw awsFailure(error, `the secret ${name} could not be read`, 'secretsmanager:GetSecretValue');
+  } finally {
+    shelf.close();
+  }
 }
 
 /** A secret without any version answers as if it were not there; only the message tells the two apart. */

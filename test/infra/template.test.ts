@@ -8,9 +8,12 @@ import { z } from 'zod';
 import { makeApp } from '../../infra/aws/simhook-app.ts';
 import { checkDeployable, loadStage } from '../../infra/aws/stage-file.ts';
 import { secretMarkOf } from '../../infra/names.ts';
+import { findDeployed } from '../../infra/ops/cloudformation-stage.ts';
 import production from '../../infra/stages/production.ts';
 import { topology } from '../../infra/topology.ts';
 import { tableSchema } from '../../shared/store/table-schema.ts';
+import { startControlPlane } from '../support/aws-control-plane.ts';
+import { resolver } from './deployed-world.ts';
 import { cdkContext, offline, ofType, resourcesOf, type Synthesized, synthesize } from './synthesized.ts';
 
 let made: Synthesized;
@@ -215,6 +218,36 @@ function requiredMarks(text: string) {
       return { name: Default, ...rule };
     });
 }
+
+describe('outputs', () => {
+  it('are those by which the command line finds the table, each queue and its dead letters', async () => {
+    const plane = await startControlPlane('eu-central-1');
+    try {
+      const urlOf = (id: string) =>
+        id.startsWith('Table') ? 'simhook-production' : `https://sqs.example/${id}`;
+      const resolve = resolver(made, { ref: urlOf, arn: (id) => `arn:${id}` });
+      const { Outputs } = z
+        .object({ Outputs: z.record(z.string(), z.object({ Value: z.unknown() })) })
+        .parse(JSON.parse(made.texts.state));
+      const ours = Object.entries(Outputs).filter(([key]) => key.startsWith('Ops'));
+      plane.stacks.set(made.state.stackName, {
+        status: 'CREATE_COMPLETE',
+        outputs: Object.fromEntries(ours.map(([key, { Value }]) => [key, resolve(Value)])),
+      });
+      const found = await findDeployed('production', { region: 'eu-central-1', endpoint: plane.endpoint });
+      const names = ['events', ...providerIds.map((id) => `actions-${id}`)];
+      expect(found).toMatchObject({ table: 'simhook-production', region: 'eu-central-1' });
+      expect([...found.queues.keys()].sort()).toEqual(names.sort());
+      for (const name of names) {
+        const id = name.replace(/(^|-)([a-z])/g, (_m, _dash, letter: string) => letter.toUpperCase());
+        expect(found.queues.get(name)).toMatch(new RegExp(`/${id}Queue[0-9A-F]{8}$`));
+        expect(found.deadLetters.get(name)).toMatch(new RegExp(`/${id}Dead[0-9A-F]{8}$`));
+      }
+    } finally {
+      await plane.stop();
+    }
+  });
+});
 
 describe('queues', () => {
   const queues = () => ofType(made.texts.state, 'AWS::SQS::Queue');

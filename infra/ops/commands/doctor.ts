@@ -37,7 +37,7 @@ export function addDoctorCommand(program: Command, world: OpsWorld): void {
       const context = contextOf(command, world);
       await withConnection(context, async (connection) => {
         const running: RunningReading =
-          context.where.deployed === null ? readRunning(context.where.data) : { kind: 'none' };
+          context.where.place.kind === 'local' ? readRunning(context.where.data) : { kind: 'none' };
         const findings = await examine(connection, { probe: options.probe, running }, world);
         for (const finding of findings) await print(finding, context);
         const bad = findings.filter(({ result }) => result === 'bad').length;

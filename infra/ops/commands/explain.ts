@@ -11,7 +11,7 @@ import { loadQuarantined } from '../../../shared/store/quarantine-store.ts';
 import type { Evidence } from '../../../shared/store/rows.ts';
 import { type CapturedRequest, type CaptureReading, readCapture } from '../captured-request.ts';
 import { addCommand, type Context, contextOf, withConnection } from '../command.ts';
-import { loadStage, openSecrets } from '../connect.ts';
+import { openStage } from '../connect.ts';
 import { explainCallback } from '../explain-callback.ts';
 import { failed, misused, notFound } from '../failure.ts';
 import { readMoment } from '../notation.ts';
@@ -70,15 +70,17 @@ async function explain(
   context: Context,
 ): Promise<void> {
   const { world, where } = context;
-  const stage = await loadStage(where.stageFile, world);
+  const { stage, secrets: source } = await openStage(where, world);
   const subject = await readSubject(capture, options, context);
   const request = withHeaders(subject.request, options.header);
   const { provider, entry } = providerFor(request, options.provider ?? subject.provider, { stage, world });
-  const secrets = await openSecrets(where, stage, world).read(entry.id, 'callback');
+  const secrets = await source.read(entry.id, 'callback');
   if (secrets.keys.length === 0) {
-    throw failed(
-      `there is no callback secret of ${entry.id}: name the data folder with --data, or a stage file that holds it with --stage-file`,
-    );
+    const remedy =
+      where.place.kind === 'stage'
+        ? `set it with npx simhook secrets set --stage ${where.place.name}`
+        : 'name the data folder with --data, or a stage file that holds it with --stage-file';
+    throw failed(`there is no callback secret of ${entry.id}: ${remedy}`);
   }
   const now = world.clock();
   const at = options.at === undefined ? (subject.receivedAt ?? now) : readMoment('--at', options.at, now);

@@ -7,7 +7,7 @@ import { readRunning } from '../../local/running-system.ts';
 import type { CallbackSample } from '../callback-samples.ts';
 import { findSample, samplesOf } from '../callback-samples.ts';
 import { addCommand, type Context, contextOf } from '../command.ts';
-import { loadStage, openSecrets } from '../connect.ts';
+import { openStage } from '../connect.ts';
 import { failed, misused, notFound, OpsError } from '../failure.ts';
 import { type FieldValue, readFieldValues, withFields } from '../field-values.ts';
 import { readDuration, readWhole } from '../notation.ts';
@@ -150,6 +150,10 @@ const usualUrl = 'http://127.0.0.1:8080';
 /** The address given, else that of the system that runs on the data folder. Throws OpsError when it runs no more. */
 function baseUrlOf({ url, print }: SendOptions, { where }: Context): string {
   if (url !== undefined) return url;
+  if (where.place.kind === 'stage' && !print)
+    throw misused(
+      `--stage ${where.place.name} needs --url: the address is an output of simhook-${where.place.name}, without its path`,
+    );
   const running = readRunning(where.data);
   if (running.kind === 'running') return running.system.url;
   if (running.kind === 'none' || print) return usualUrl;
@@ -164,15 +168,19 @@ async function targetOf(plan: Plan, options: SendOptions, context: Context): Pro
   if (!URL.canParse(base))
     throw misused(`--url is "${base}", but it must be a URL such as http://127.0.0.1:8080`);
   const { where, world } = context;
-  const stage = await loadStage(where.stageFile, world);
+  const { stage, secrets } = await openStage(where, world);
   const provider = stage.providers.find(({ id }) => id === plan.provider);
   if (!provider) {
     const ids = stage.providers.map(({ id }) => id).join(', ');
     throw misused(`the stage has no provider "${plan.provider}"; it has ${ids}`);
   }
-  const set = await openSecrets(where, stage, world).read(provider.id, 'callback');
+  const set = await secrets.read(provider.id, 'callback');
   const [key = null] = set.keys;
   if (key === null && plan.mode !== 'unsigned') {
+    if (where.place.kind === 'stage')
+      throw failed(
+        `there is no callback secret of ${provider.id}: set it with npx simhook secrets set --stage ${where.place.name}`,
+      );
     const path = join(where.data, 'secrets.json');
     throw existsSync(path)
       ? failed(`there is no callback secret of ${provider.id} in ${path} or the stage file: add one`)

@@ -610,7 +610,7 @@ describe('bad input', () => {
     [['backtest', '--rules', '/nowhere.json'], 1, "can't be read"],
     [['action', 'resolve', 'act_x', '--reason', 'abc'], 2, 'either --bought'],
     [['nope'], 2, 'unknown command'],
-    [['events', '--stage', 'prod'], 2, '--table'],
+    [['events', '--stage', 'prod'], 2, 'is of the stage "flow"'],
   ] as const)('answers %j with one line', async (argv, code, text) => {
     const on = await open();
     const said = await on.run(...argv);
