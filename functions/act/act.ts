@@ -6,7 +6,7 @@ import {
   verificationExhausted,
 } from '../../shared/core/lifecycle.ts';
 import type { Finding } from '../../shared/core/outcome.ts';
-import { after, seconds } from '../../shared/core/time.ts';
+import { after, milliseconds, seconds } from '../../shared/core/time.ts';
 import { loadAction, replaceAction } from '../../shared/store/action-store.ts';
 import { loadSim, type Versioned } from '../../shared/store/event-store.ts';
 import { releaseAccountSlot } from '../../shared/store/rate-limiter.ts';
@@ -16,6 +16,7 @@ import { askBefore, confirmClaim, mayGoOn, withPrepared } from './before-call.ts
 import { change, changeOwned, waitUntil } from './change-action.ts';
 import { findPurchase } from './find-purchase.ts';
 import { callAndSettle, claimAction, takeSlot } from './paid-call.ts';
+import { goesTogether, purchaseTogether } from './purchase-together.ts';
 
 /**
  * Works on one action until it has to wait or is over: confirm, prepare, claim, call, settle; or, when the outcome of
@@ -63,12 +64,13 @@ async function purchase(row: Versioned<ActionRow>, deps: ActDeps): Promise<void>
   if (deps.timeLeft() < deps.profile.callTimeout + deps.lease.startWithin) {
     return waitUntil(confirmed, after(deps.clock(), seconds(1)), 'too little time left for a call', deps);
   }
+  if (goesTogether(confirmed.value.action, deps)) return purchaseTogether({ row: confirmed, prepared }, deps);
   const token = `${action.actionId}:${action.fence + 1}`;
-  const slot = await takeSlot(token, deps);
+  const slot = await takeSlot({ token, leavesWithin: milliseconds(0) }, deps);
   if (slot.kind === 'wait') return waitUntil(withPrepared(confirmed, prepared), slot.until, slot.why, deps);
   try {
     const running = await claimAction(confirmed, prepared, deps);
-    if (running !== null) await callAndSettle(running, deps);
+    if (running !== null) await callAndSettle([running], null, deps);
   } finally {
     if (deps.limits.connectionsMax !== null)
       await releaseAccountSlot(deps.table, deps.limits.provider, token);

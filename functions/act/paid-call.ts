@@ -2,7 +2,15 @@ import type { Action } from '../../shared/core/action.ts';
 import { claim, park, settle } from '../../shared/core/lifecycle.ts';
 import type { Outcome } from '../../shared/core/outcome.ts';
 import { providerPolicyOf } from '../../shared/core/policy.ts';
-import { after, type DurationMs, elapsed, minutes, seconds } from '../../shared/core/time.ts';
+import {
+  after,
+  type DurationMs,
+  type EpochMs,
+  epochMs,
+  milliseconds,
+  minutes,
+  seconds,
+} from '../../shared/core/time.ts';
 import { type TransitionResult, writeTransition } from '../../shared/store/action-store.ts';
 import { loadSim, type Versioned } from '../../shared/store/event-store.ts';
 import { takeAccountSlots } from '../../shared/store/rate-limiter.ts';
@@ -12,9 +20,13 @@ import { mayGoOn, type PreparedAction } from './before-call.ts';
 import { change, changeOwned, hint, ruleOf, waitUntil } from './change-action.ts';
 import { noteHealth } from './provider-health.ts';
 
-export async function takeSlot(token: string, deps: ActDeps): ReturnType<typeof takeAccountSlots> {
-  const holdFor = (deps.profile.callTimeout * 2) as DurationMs;
-  const request = { limits: deps.limits, now: deps.clock(), requests: 1, token, holdFor };
+/** Takes the account's slot of one paid request, which leaves within `leavesWithin`. */
+export async function takeSlot(
+  { token, leavesWithin }: { readonly token: string; readonly leavesWithin: DurationMs },
+  deps: ActDeps,
+): ReturnType<typeof takeAccountSlots> {
+  const holdFor = milliseconds(deps.profile.callTimeout * 2);
+  const request = { limits: deps.limits, now: deps.clock(), requests: 1, leavesWithin, token, holdFor };
   return takeAccountSlots(deps.table, request, deps.random.fraction());
 }
 
@@ -69,23 +81,78 @@ async function overCap(
   await change(row, deps, (input) => park(input, 'cap-exceeded', result.detail, false));
 }
 
-export async function callAndSettle(row: Versioned<ActionRow>, deps: ActDeps): Promise<void> {
-  const { action } = row.value;
+/**
+ * Makes the paid call of the actions that were just claimed, one request for all of them, and settles each. `sendBy` is
+ * an earlier end of the time to send than the leases give; null where there is none.
+ */
+export async function callAndSettle(
+  rows: readonly Versioned<ActionRow>[],
+  sendBy: EpochMs | null,
+  deps: ActDeps,
+): Promise<void> {
+  const claims = rows.map((row) => claimOf(row, deps));
+  const startBy = epochMs(
+    Math.min(...claims.map((claim) => claim.startBy), sendBy ?? Number.MAX_SAFE_INTEGER),
+  );
+  const outcomes = await callOnce(
+    claims.map(({ action }) => action),
+    startBy,
+    deps,
+  );
+  let failure: unknown = null;
+  for (const [i, { action }] of claims.entries()) {
+    // One that can't be settled now is verified when its lease has run out; the others must not share that.
+    await settleOutcome(action, outcomes[i] ?? noOutcome, deps).catch((error: unknown) => {
+      failure ??= error;
+    });
+  }
+  const [first] = claims;
+  if (first) await noteHealth(first.action, tellingOutcome(outcomes), deps);
+  if (failure !== null) throw failure;
+}
+
+/** The lease protects only while it is young: a worker that was frozen in between must not call any more. */
+function claimOf({ value }: Versioned<ActionRow>, deps: ActDeps): { action: Action; startBy: EpochMs } {
+  const { action } = value;
   if (action.state.name !== 'running')
     throw new Error(`${action.actionId} is ${action.state.name}, not running`);
-  // The lease protects only while it is young: a worker that was frozen in between must not call any more.
-  const late = elapsed(action.state.startedAt, deps.clock()) > deps.lease.startWithin;
-  const outcome: Outcome = late
-    ? {
-        kind: 'retryable',
-        code: 'too-late',
-        message: 'the worker was held up before the call',
-        retryAfter: null,
-        burnsAttempt: false,
-      }
-    : await deps.client.purchase(action);
-  await settleOutcome(action, outcome, deps);
-  await noteHealth(action, outcome, deps);
+  return { action, startBy: after(action.state.startedAt, deps.lease.startWithin) };
+}
+
+async function callOnce(
+  actions: readonly Action[],
+  startBy: EpochMs,
+  deps: ActDeps,
+): Promise<readonly Outcome[]> {
+  if (deps.clock() > startBy) return actions.map(() => tooLate);
+  const [first] = actions;
+  if (first !== undefined && actions.length === 1) return [await deps.client.purchase(first, startBy)];
+  if (deps.client.purchaseTogether === null)
+    throw new Error(`the client takes one SIM per call, not ${actions.length}`);
+  deps.log('info', 'one call for several SIMs', {
+    provider: first?.subject.provider ?? null,
+    ruleId: first?.ruleId ?? null,
+    actionIds: actions.map(({ actionId }) => actionId).join(' '),
+  });
+  return deps.client.purchaseTogether(actions, startBy);
+}
+
+const tooLate: Outcome = {
+  kind: 'retryable',
+  code: 'too-late',
+  message: 'the worker was held up before the call',
+  retryAfter: null,
+  burnsAttempt: false,
+};
+
+/** A client that leaves a SIM out says nothing about it. */
+const noOutcome: Outcome = { kind: 'unknown', code: 'no-outcome', message: 'the answer left this SIM out' };
+
+/** What a call says about the account: an answer about one SIM shows that it works; else the first refusal counts. */
+function tellingOutcome(outcomes: readonly Outcome[]): Outcome {
+  const works = (outcome: Outcome): boolean =>
+    outcome.kind === 'succeeded' || (outcome.kind === 'refused' && outcome.refusal === 'business');
+  return outcomes.find(works) ?? outcomes.find(({ kind }) => kind === 'refused') ?? outcomes[0] ?? noOutcome;
 }
 
 /**

@@ -34,6 +34,8 @@ export interface Rule {
   /** True: each action waits for a human's approval. */
   readonly approval: boolean;
   readonly caps: PeriodCaps;
+  /** Most SIMs whose actions leave in one provider call; 1 lets each go by itself. */
+  readonly simsPerCall: number;
 }
 
 /** Most that may be spent or reserved, in minor units of the provider's currency; null is no cap. */

@@ -5,6 +5,14 @@ import type { EventFacts } from './webhook-event.ts';
 /** Where an order stands in its life, as far as the provider's state code is known. */
 export type OrderPhase = 'waiting' | 'active' | 'ended' | 'unknown';
 
+/**
+ * One SIM's part of an order that was placed for several SIMs at once. The order's number alone can belong to one action
+ * only.
+ */
+export function orderPartId(orderId: string, simId: string): string {
+  return `${orderId}/${simId}`;
+}
+
 /** One order as the provider's records show it, for reconciliation. */
 export interface ProviderOrder {
   readonly orderId: string;

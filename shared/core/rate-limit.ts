@@ -20,7 +20,7 @@ export interface AccountLimits {
 
 /** The sliding window of one provider account's requests, as stored. */
 export interface LimitWindow {
-  /** When requests were granted, oldest first; only those inside the window. */
+  /** When granted requests leave at the latest, oldest first; only those inside the window or still to come. */
   readonly grants: readonly EpochMs[];
   /** UTC day of `dayCount`. */
   readonly day: string;
@@ -57,6 +57,8 @@ export interface GrantRequest {
   readonly requests: number;
   /** Names the call in flight, where the provider limits connections. */
   readonly token: string;
+  /** How long after the grant the requests may leave; their slots count as used for as long. */
+  readonly leavesWithin: DurationMs;
   /** How long the call can take at most: after that its connection is counted as closed. */
   readonly holdFor: DurationMs;
 }
@@ -79,6 +81,7 @@ export function takeSlots(window: LimitWindow, request: GrantRequest): Grant {
   if (current.grants.length + requests > Math.max(requests, limits.requestsPerSec)) {
     return promise(current, request, 'the account has used its requests of this second');
   }
+  const leavesBy = after(now, request.leavesWithin);
   const inFlight =
     limits.connectionsMax === null
       ? {}
@@ -87,7 +90,7 @@ export function takeSlots(window: LimitWindow, request: GrantRequest): Grant {
     kind: 'granted',
     window: {
       ...current,
-      grants: [...current.grants, ...Array.from({ length: requests }, () => now)],
+      grants: [...current.grants, ...Array.from({ length: requests }, () => leavesBy)].sort((a, b) => a - b),
       dayCount: current.dayCount + requests,
       inFlight,
     },

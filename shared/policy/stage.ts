@@ -177,6 +177,10 @@ const ruleSchema = z.strictObject({
     .describe('park: a human is asked when the provider names no price before the call'),
   cooldown: durationSchema.describe('after acting for a SIM, the rule leaves it alone for so long'),
   approval: z.boolean().default(false).describe('true: a human approves each action'),
+  coalesce: z
+    .boolean()
+    .default(false)
+    .describe('true: actions that are due together leave in one provider call for several SIMs'),
   caps: capsSchema,
 });
 
@@ -358,6 +362,13 @@ function checkRule(
       return null;
     }
   }
+  if (rule.coalesce && provider.simsPerCall[rule.do.kind] === undefined) {
+    const kinds = actionKinds.filter((kind) => provider.simsPerCall[kind] !== undefined);
+    report(
+      at('coalesce'),
+      `${rule.provider} takes one SIM per call of "${rule.do.kind}"; several only of: ${kinds.join(', ') || 'none'}`,
+    );
+  }
   for (const [list, kind] of listKinds) {
     if (rule.when[list] !== null && rule.when.kind !== kind)
       report(at('when', list), `only a ${kind} has ${list}, so "${rule.when.kind}" would match without them`);
@@ -374,6 +385,7 @@ function checkRule(
     cooldown: rule.cooldown,
     approval: rule.approval,
     caps: periodCaps(rule.caps),
+    simsPerCall: rule.coalesce ? (provider.simsPerCall[rule.do.kind] ?? 1) : 1,
   };
 }
 

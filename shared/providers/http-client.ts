@@ -19,9 +19,19 @@ import { isAllowedBaseUrl } from './base-url.ts';
  */
 export interface Http {
   /** Sends at most one request over at most one connection. Throws only for a malformed `path`. */
-  send(request: HttpRequest, limits: { readonly deadlineMs: DurationMs }): Promise<HttpResult>;
+  send(request: HttpRequest, limits: SendLimits): Promise<HttpResult>;
   /** Refuses further requests, and waits for those in flight (each ends at its deadline at the latest). */
   close(): Promise<void>;
+}
+
+export interface SendLimits {
+  /** Over the whole call, from waiting for a connection to the reply's last byte. */
+  readonly deadlineMs: DurationMs;
+  /**
+   * Asked when the connection stands, in the same turn in which the request would be written: true sends nothing, so
+   * that a worker that was frozen after its last check can't send what others have given up by now.
+   */
+  readonly tooLate: () => boolean;
 }
 
 export interface HttpOptions {
@@ -62,6 +72,9 @@ export type HttpResult =
 /** One mebibyte: every documented reply is far smaller. */
 export const replyBytesMaxDefault = 1_048_576;
 
+/** For requests that cost nothing: they may come late. */
+export const neverTooLate = (): boolean => false;
+
 /** Opens the way out to one base URL. */
 export type OpenHttp = (options: HttpOptions) => Http;
 
@@ -81,7 +94,7 @@ export function openHttp(options: HttpOptions): Http {
     autoSelectFamilyAttemptTimeout: 1_000,
   });
   return {
-    send: async (request, { deadlineMs }) => {
+    send: async (request, { deadlineMs, tooLate }) => {
       const target = { origin: base.origin, path: fullPath(base, request) };
       const deadline = startDeadline(deadlineMs);
       try {
@@ -89,7 +102,7 @@ export function openHttp(options: HttpOptions): Http {
         if (refused !== null) return notSent(refused, slotTexts[refused]);
         try {
           return await sendOnce(
-            { ...options, ...target, connect, deadlineMs, signal: deadline.signal },
+            { ...options, ...target, connect, deadlineMs, tooLate, signal: deadline.signal },
             request,
           );
         } finally {
@@ -103,16 +116,15 @@ export function openHttp(options: HttpOptions): Http {
   };
 }
 
-interface Call extends HttpOptions {
+interface Call extends HttpOptions, SendLimits {
   readonly origin: string;
   readonly path: string;
   readonly connect: buildConnector.connector;
-  readonly deadlineMs: DurationMs;
   readonly signal: AbortSignal;
 }
 
 async function sendOnce(call: Call, request: HttpRequest): Promise<HttpResult> {
-  const line = oneConnection(call.connect, call.signal);
+  const line = oneConnection(call.connect, call);
   const client = new Client(call.origin, {
     connect: line.connect,
     pipelining: 1,
@@ -154,7 +166,7 @@ async function sendOnce(call: Call, request: HttpRequest): Promise<HttpResult> {
  */
 export function oneConnection(
   connect: buildConnector.connector,
-  signal: AbortSignal,
+  { signal, tooLate }: { readonly signal: AbortSignal; readonly tooLate: () => boolean },
 ): { readonly connect: buildConnector.connector; stood(): boolean } {
   let asked = false;
   let handedOver = false;
@@ -175,6 +187,11 @@ export function oneConnection(
         callback(new DeadlineError(), null);
         return;
       }
+      if (tooLate()) {
+        socket.destroy();
+        callback(new TooLateError(), null);
+        return;
+      }
       handedOver = true;
       callback(null, socket);
     });
@@ -193,6 +210,13 @@ class DeadlineError extends Error {
   readonly code = 'deadline';
   constructor() {
     super('the deadline passed');
+  }
+}
+
+class TooLateError extends Error {
+  readonly code = 'too-late';
+  constructor() {
+    super('the worker was held up before the call, so nothing was sent');
   }
 }
 

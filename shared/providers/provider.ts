@@ -147,8 +147,16 @@ export type RequestCosts = Readonly<
 
 /** The calling half of a provider. No method retries, follows redirects, or throws for what the provider does. */
 export interface ProviderClient {
-  /** Paid. Sends at most one request, ever. */
-  purchase(order: PurchaseOrder): Promise<Outcome>;
+  /** Paid. Sends at most one request, ever, and none after `startBy`. */
+  purchase(order: PurchaseOrder, startBy: EpochMs): Promise<Outcome>;
+  /**
+   * Paid. One request for several SIMs that get the same plan, and one outcome for each order, in their order; else as
+   * `purchase`. An answer that can't be laid on one SIM for certain is unknown for that SIM. Null for a provider that
+   * takes one SIM per call.
+   */
+  readonly purchaseTogether:
+    | ((orders: readonly PurchaseOrder[], startBy: EpochMs) => Promise<readonly Outcome[]>)
+    | null;
   prepare(order: PurchaseOrder): Promise<Preparation>;
   findPurchase(query: PurchaseQuery): Promise<Finding>;
   confirm(event: WebhookEvent): Promise<Confirmation>;
@@ -192,6 +200,8 @@ export interface Provider<Settings = unknown> {
   readonly callbacks: CallbackSide;
   readonly profile: ProviderProfile;
   readonly costs: RequestCosts;
+  /** Most SIMs that one paid call takes, for the kinds of action that can share one. */
+  readonly simsPerCall: Readonly<Partial<Record<ActionKind, number>>>;
   /** The provider's part of a stage file: base URL, account, variants. */
   readonly settingsSchema: z.ZodType<Settings>;
   /** What a rule must say to buy; null for kinds of action that the provider doesn't have. */

@@ -1,5 +1,5 @@
 import type { AccountLimits } from '../core/rate-limit.ts';
-import { type DurationMs, elapsed } from '../core/time.ts';
+import { type DurationMs, elapsed, milliseconds } from '../core/time.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { Random } from '../platform/random.ts';
 import type { Admit, ProviderProfile } from '../providers/provider.ts';
@@ -22,7 +22,7 @@ export function accountGate(
     const holdFor = (profile.callTimeout * 2) as DurationMs;
     const slot = await takeAccountSlots(
       table,
-      { limits, now, requests: 1, token, holdFor },
+      { limits, now, requests: 1, leavesWithin: milliseconds(0), token, holdFor },
       edges.random.fraction(),
     );
     if (slot.kind === 'wait') return { ok: false, retryAfter: elapsed(now, slot.until), why: slot.why };

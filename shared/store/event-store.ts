@@ -1,6 +1,7 @@
 import type { Action } from '../core/action.ts';
 import type { Decision } from '../core/decide.ts';
 import { endedOrderOf, type OrderEnd, orderEndOf } from '../core/order-end.ts';
+import { orderPartId } from '../core/provider-order.ts';
 import type { SimState } from '../core/sim-state.ts';
 import { emptySimState } from '../core/sim-state.ts';
 import { after, days, type EpochMs, minutes } from '../core/time.ts';
@@ -165,8 +166,11 @@ export async function findOwnAction(table: Table, event: WebhookEvent): Promise<
     if ((await table.get(actionKey(actionId))) !== null) return actionId;
   }
   if (order?.orderId && order.orderId.length <= orderIdMax) {
-    const tie = await table.get(orderKey(event.provider, order.orderId));
-    if (tie !== null) return readRow('orderTie', tie).actionId;
+    const { orderId } = order;
+    const part = event.subject === null ? [] : [orderPartId(orderId, event.subject.simId)];
+    const ties = await table.getMany([orderId, ...part].map((id) => orderKey(event.provider, id)));
+    const tie = ties.find((item) => item !== null);
+    if (tie) return readRow('orderTie', tie).actionId;
   }
   return null;
 }

@@ -45,6 +45,11 @@ export const switchesKey: Key = { pk: 'SWITCHES', sk: 'SWITCHES' };
 export const stopHistoryKey: Key = { pk: 'SWITCHES', sk: 'HISTORY' };
 export const healthKey = (provider: ProviderId): Key => ({ pk: `PROVIDER#${provider}`, sk: 'HEALTH' });
 export const limitKey = (provider: ProviderId): Key => ({ pk: `PROVIDER#${provider}`, sk: 'LIMIT' });
+/** Actions that gather to leave in one call. */
+export const poolKey = (provider: ProviderId, poolId: string): Key => ({
+  pk: `PROVIDER#${provider}`,
+  sk: `POOL#${poolId}`,
+});
 
 export const quarantinedKey = (quarantineId: string): Key => ({
   pk: `QUARANTINE#${quarantineId}`,

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { type Action, type Attempt, actionKinds, type Json, type LedgerEntry } from '../core/action.ts';
+import type { Pool } from '../core/coalesce.ts';
 import type { ProviderHealth, StopChange, Switches } from '../core/controls.ts';
 import type { Decision } from '../core/decide.ts';
 import type { OrderEnd } from '../core/order-end.ts';
@@ -313,6 +314,8 @@ const limitWindow: z.ZodType<LimitWindow> = z.object({
   promisedUntil: moment,
 });
 
+const pool: z.ZodType<Pool> = z.object({ members: z.array(z.string()), closesAt: moment });
+
 const orderTie = z.object({ actionId: z.string() });
 const capSums = z.record(z.string(), z.number().int());
 
@@ -447,6 +450,7 @@ export const rowSchemas = {
   stopHistory,
   health: providerHealth,
   limit: limitWindow,
+  pool,
   evidence,
   orderTie,
   capSums,

@@ -27,9 +27,9 @@ export const burstBench: Bench = async ({ quick }) => {
         ...instant,
         createClient: (deps) => {
           const client = instant.createClient(deps);
-          const purchase: typeof client.purchase = (order) => {
+          const purchase: typeof client.purchase = (order, startBy) => {
             calls.push(now);
-            return client.purchase(order);
+            return client.purchase(order, startBy);
           };
           return { ...client, purchase };
         },

@@ -20,6 +20,7 @@ const benches: Readonly<Record<string, () => Promise<Bench>>> = {
   'cold-start': async () => (await import('./cold-start.ts')).coldStartBench,
   'bundle-size': async () => (await import('./bundle-size.ts')).bundleSizeBench,
   burst: async () => (await import('./burst.ts')).burstBench,
+  coalescing: async () => (await import('./coalescing.ts')).coalescingBench,
   scale: async () => (await import('./scale.ts')).scaleBench,
 };
 

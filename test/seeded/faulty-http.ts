@@ -1,5 +1,11 @@
 import type { DurationMs } from '../../shared/core/time.ts';
-import type { HttpOptions, HttpRequest, HttpResult, OpenHttp } from '../../shared/providers/http-client.ts';
+import type {
+  HttpOptions,
+  HttpRequest,
+  HttpResult,
+  OpenHttp,
+  SendLimits,
+} from '../../shared/providers/http-client.ts';
 import type { ApiRequest } from '../provider-simulator/api-handler.ts';
 import type { ProviderName } from '../provider-simulator/books.ts';
 import type { Exchange, Fault } from '../provider-simulator/faults.ts';
@@ -20,12 +26,12 @@ export interface Wire {
   readonly onSend: (worker: Worker, provider: ProviderName) => void;
 }
 
-const paid = /\/(orderPackage|renewPackage|createOtaOrder|orders\/service|bundle)$/;
+const paid = /\/(orderPackage|batchOrderPackages|renewPackage|createOtaOrder|orders\/service|bundle)$/;
 
 /** Ways to the provider that run on virtual time: latency, lost requests and answers, time-outs, and its own faults. */
 export function faultyHttp(sim: Sim, worker: Worker, wire: Wire): OpenHttp {
   return (options) => ({
-    send: (request, { deadlineMs }) => send({ sim, worker, wire }, options, request, deadlineMs),
+    send: (request, limits) => send({ sim, worker, wire }, options, request, limits),
     close: async () => undefined,
   });
 }
@@ -40,7 +46,7 @@ async function send(
   context: Context,
   options: HttpOptions,
   request: HttpRequest,
-  deadlineMs: DurationMs,
+  { deadlineMs, tooLate }: SendLimits,
 ): Promise<HttpResult> {
   const { sim, worker, wire } = context;
   const path = new URL(options.baseUrl).pathname.replace(/\/$/, '') + request.path;
@@ -51,6 +57,7 @@ async function send(
     sim.chance.strikes('connect-refused', 0.3),
   );
   if (refused) return { kind: 'not-sent', code: 'ECONNREFUSED', message: 'the connection was refused' };
+  if (tooLate()) return { kind: 'not-sent', code: 'too-late', message: 'the worker was held up' };
   wire.onSend(worker, provider);
   const api: ApiRequest = {
     method: request.method,

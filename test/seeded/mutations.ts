@@ -13,7 +13,7 @@ export interface Mutation {
   readonly name: string;
   readonly caughtBy: readonly Invariant[];
   /** A run in which the bug shows soon, where the seed's own draw would seldom give it a chance. */
-  readonly run?: { readonly burst: number; readonly workers: number; readonly stage: StageDraw };
+  readonly run?: { readonly burst?: number; readonly workers?: number; readonly stage: StageDraw };
   /** Between all functions and their table. */
   readonly table?: (table: Table) => Table;
   /** Between receive and its table. */
@@ -120,10 +120,35 @@ export const mutations: readonly Mutation[] = [
     caughtBy: [name.once],
     client: (client) => ({
       ...client,
-      purchase: async (order) => {
-        const outcome = await client.purchase(order);
+      purchase: async (order, startBy) => {
+        const outcome = await client.purchase(order, startBy);
         if (outcome.kind !== 'unknown') return outcome;
         return { ...outcome, kind: 'retryable', retryAfter: null, burnsAttempt: true };
+      },
+    }),
+  },
+  {
+    name: 'takes a time-out of a call for several SIMs for a failure of each',
+    caughtBy: [name.once],
+    run: {
+      stage: {
+        caps: 'wide',
+        velocity: 20,
+        purchasesPerHour: 1_000,
+        approval: false,
+        requestsPerSec: 10,
+        coalesce: true,
+      },
+    },
+    client: (client) => ({
+      ...client,
+      purchaseTogether: async (orders, startBy) => {
+        const outcomes = (await client.purchaseTogether?.(orders, startBy)) ?? [];
+        return outcomes.map((outcome) =>
+          outcome.kind === 'unknown'
+            ? { ...outcome, kind: 'retryable', retryAfter: null, burnsAttempt: true }
+            : outcome,
+        );
       },
     }),
   },
@@ -142,7 +167,8 @@ export const mutations: readonly Mutation[] = [
     caughtBy: [name.once, name.ledger],
     client: (client) => ({
       ...client,
-      purchase: (order) => client.purchase({ ...order, reference: order.reference.replace(/^.{4}/, 'ffff') }),
+      purchase: (order, startBy) =>
+        client.purchase({ ...order, reference: order.reference.replace(/^.{4}/, 'ffff') }, startBy),
     }),
   },
   {
@@ -160,7 +186,14 @@ export const mutations: readonly Mutation[] = [
     run: {
       burst: 8,
       workers: 2,
-      stage: { caps: 'tight', velocity: 20, purchasesPerHour: 1_000, approval: false, requestsPerSec: 10 },
+      stage: {
+        caps: 'tight',
+        velocity: 20,
+        purchasesPerHour: 1_000,
+        approval: false,
+        requestsPerSec: 10,
+        coalesce: false,
+      },
     },
     table: onWrite(async (change) =>
       change.kind === 'add'
@@ -213,8 +246,8 @@ export const mutations: readonly Mutation[] = [
     caughtBy: [name.ledger],
     client: (client) => ({
       ...client,
-      purchase: async (order) => {
-        const outcome = await client.purchase(order);
+      purchase: async (order, startBy) => {
+        const outcome = await client.purchase(order, startBy);
         return outcome.kind === 'succeeded'
           ? { ...outcome, charge: { amountMinor: 0, currency: order.maxCost.currency } }
           : outcome;
@@ -226,8 +259,8 @@ export const mutations: readonly Mutation[] = [
     caughtBy: [name.ledger, name.once],
     client: (client) => ({
       ...client,
-      purchase: async (order) => {
-        const outcome = await client.purchase(order);
+      purchase: async (order, startBy) => {
+        const outcome = await client.purchase(order, startBy);
         return outcome.kind === 'succeeded'
           ? { kind: 'refused', refusal: 'business', code: 'x', message: 'x' }
           : outcome;

@@ -5,6 +5,7 @@ import { type SweepDeps, sweep } from '../../functions/sweep/sweep.ts';
 import { pollOnce } from '../../infra/local/queue-poller.ts';
 import { handleItems } from '../../infra/local/system.ts';
 import { topology } from '../../infra/topology.ts';
+import { holdsSim } from '../../shared/core/action.ts';
 import { noStops } from '../../shared/core/controls.ts';
 import { durationMs, epochMs, hours } from '../../shared/core/time.ts';
 import { silentLog } from '../../shared/platform/log.ts';
@@ -453,18 +454,31 @@ function arrive(world: World, worker: Worker, _request: ApiRequest, play: () => 
   const before = simulator.books.purchases.length;
   const exchange = play();
   for (const purchase of simulator.books.purchases.slice(before)) {
-    const bought = { purchase, actionId: worker.actionId };
+    const actionId = buyerOf(judge, worker, purchase.simId);
+    const bought = { purchase, actionId };
     judge.purchases.push(bought);
     world.trace.note(
       world.scheduler.now(),
       purchase.provider,
-      `  SOLD ${purchase.orderId} for ${purchase.simId}, ${worker.actionId}`,
+      `  SOLD ${purchase.orderId} for ${purchase.simId}, ${actionId}`,
     );
     if (keepsMoney(world, purchase.provider)) oneOrderPerCause(judge, bought);
     boughtOnVerifiedClaim(judge, bought);
     if (!world.breaksPromises) capsHoldInTheBooks(judge);
   }
   return exchange;
+}
+
+/**
+ * Whose purchase an order is: the action that its worker is on, or, when the worker took other SIMs along, the action
+ * that holds the SIM, else the SIM's newest.
+ */
+function buyerOf(judge: Judge, { actionId }: Worker, simId: string): string | null {
+  const worked = actionId === null ? undefined : judge.actions.get(actionId);
+  if (worked === undefined || worked.subject.simId === simId) return actionId;
+  const own = [...judge.actions.values()].filter(({ subject }) => subject.simId === simId);
+  const holder = own.find(({ state }) => holdsSim(state)) ?? own.at(-1);
+  return holder?.actionId ?? null;
 }
 
 /** EIOTCLUB refuses a second order of one number, so there not even a broken promise may cost money twice. */

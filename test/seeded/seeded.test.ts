@@ -69,6 +69,7 @@ test.each([
       purchasesPerHour: 1_000,
       approval: false,
       requestsPerSec: perSec,
+      coalesce: false,
     } as const;
     const run = await runSeed(1, { burst, workers, stage });
     expect(run.violation, failureText(run)).toBeNull();

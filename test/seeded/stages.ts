@@ -9,6 +9,8 @@ export interface StageDraw {
   readonly purchasesPerHour: number;
   readonly approval: boolean;
   readonly requestsPerSec: number;
+  /** Whether CSSS orders that are due together leave in one call. */
+  readonly coalesce: boolean;
 }
 
 const made = new Map<string, Stage>();
@@ -22,6 +24,7 @@ export function drawStage(random: Random): StageDraw {
     purchasesPerHour: pick(1_000, 1_000, 2),
     approval: pick(false, false, false, false, true),
     requestsPerSec: pick(10, 10, 2),
+    coalesce: pick(false, true),
   };
 }
 
@@ -36,7 +39,8 @@ export function stageOf(draw: StageDraw): Stage {
   return reading.stage;
 }
 
-function inputOf({ caps, velocity, purchasesPerHour, approval, requestsPerSec }: StageDraw): unknown {
+function inputOf(draw: StageDraw): unknown {
+  const { caps, velocity, purchasesPerHour, approval, requestsPerSec, coalesce } = draw;
   const breakers = { simPurchases: velocity, purchasesPerHour, refusalsInARow: 3 };
   const limits = { requestsPerSec };
   const tight = caps === 'tight';
@@ -88,6 +92,7 @@ function inputOf({ caps, velocity, purchasesPerHour, approval, requestsPerSec }:
         },
         maxCost: '3.00 CNY',
         cooldown: '2h',
+        coalesce,
       },
       {
         id: 'ota-plan-when-none-is-left',

@@ -60,7 +60,7 @@ function addCards({ random, simulator }: Workload): Cards {
     Array.from({ length: count }, (_, i) => `${prefix}${String(1_000_000_000_000 + i * 7)}`);
   const cards = {
     eiotclub: ids('898520', random.integer(1, 4)),
-    csss: ids('898521', random.integer(1, 3)),
+    csss: ids('898521', random.integer(1, 5)),
     ota: ids('898522', random.integer(0, 2)),
   };
   for (const simId of cards.eiotclub)
@@ -81,7 +81,8 @@ function happen(load: Workload, cards: Cards, number: number): void {
   const [eiotclub, csss, ota] = [one(cards.eiotclub), one(cards.csss), one(cards.ota)];
   const kind = random.integer(0, 11);
   if (kind <= 3 && eiotclub) alertBurst(load, eiotclub, number);
-  else if (kind <= 6 && csss) expire(load, csss);
+  else if (kind <= 6 && csss)
+    for (const simId of random.fraction() < 0.4 ? cards.csss : [csss]) expire(load, simId);
   else if (kind <= 7 && ota) remind(load, ota, number);
   else if (kind === 8) unknownEvent(load, cards, number);
   else if (kind === 9 && eiotclub) forge(load, eiotclub, number);

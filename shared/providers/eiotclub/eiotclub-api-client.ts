@@ -1,6 +1,6 @@
 import { type DurationMs, type EpochMs, seconds } from '../../core/time.ts';
 import { type Secret, signEiotclubRequest } from '../../signing/index.ts';
-import { type HttpResult, openHttp, replyBytesMaxDefault } from '../http-client.ts';
+import { type HttpResult, neverTooLate, openHttp, replyBytesMaxDefault } from '../http-client.ts';
 import type { ClientDeps, NamedSecret } from '../provider.ts';
 import { readRetryAfter } from '../retry-after.ts';
 import { classify, type Exchange, type Meaning, shownCode } from './outcomes.ts';
@@ -62,7 +62,7 @@ export type OrderDetailsRequest = {
 /** The provider's endpoints, one request a call. None of them retries or throws for what the provider does. */
 export interface EiotclubApi {
   /** Paid. */
-  orderPackage(request: OrderPackageRequest): Promise<ApiAnswer>;
+  orderPackage(request: OrderPackageRequest, startBy: EpochMs): Promise<ApiAnswer>;
   packageOrderRecord(request: OrderRecordRequest): Promise<ApiResult<readonly OrderRecord[]>>;
   getOrderPackageDetails(request: OrderDetailsRequest): Promise<ApiResult<readonly OrderRecord[]>>;
   /** The replies of the calls below are not documented (U): they come as the envelope. */
@@ -76,6 +76,7 @@ export interface EiotclubApi {
 
 type Params = Readonly<Record<string, string | number>>;
 type Call = (path: string, params: Params) => Promise<ApiAnswer>;
+type PaidCall = (path: string, params: Params, tooLate: () => boolean) => Promise<ApiAnswer>;
 
 /** Opens the connections to the one base URL of the settings. Every call but the paid one passes `admit`. */
 export function openEiotclubApi(deps: ClientDeps<EiotclubSettings>): EiotclubApi {
@@ -86,11 +87,12 @@ export function openEiotclubApi(deps: ClientDeps<EiotclubSettings>): EiotclubApi
     connectTimeoutMs: seconds(5),
     replyBytesMax: replyBytesMaxDefault,
   });
-  const call: Call = async (path, params) => {
+  const call: PaidCall = async (path, params, tooLate) => {
     const key = await chooseKey(deps);
     if (!key.ok) return answerOf({ kind: 'not-sent', code: key.code, message: key.message }, null, []);
     const body = signedBody(params, key, deps);
-    const result = await http.send({ method: 'POST', path, headers, body }, { deadlineMs: deps.callTimeout });
+    const limits = { deadlineMs: deps.callTimeout, tooLate };
+    const result = await http.send({ method: 'POST', path, headers, body }, limits);
     return answerOf(exchangeOf(result), retryAfterOf(result, deps.now()), [key.secret]);
   };
   const free: Call = async (path, params) => {
@@ -100,14 +102,15 @@ export function openEiotclubApi(deps: ClientDeps<EiotclubSettings>): EiotclubApi
       return answerOf(refusal, admission.retryAfter, []);
     }
     try {
-      return await call(path, params);
+      return await call(path, params, neverTooLate);
     } finally {
       await admission.release();
     }
   };
   const ask = async (path: string, params: Params) => resultOf(await free(path, params), (reply) => reply);
   return {
-    orderPackage: (request) => call('/api/v3/package/orderPackage', request),
+    orderPackage: (request, startBy) =>
+      call('/api/v3/package/orderPackage', request, () => deps.now() > startBy),
     packageOrderRecord: async (request) =>
       resultOf(await free('/api/v3/package/packageOrderRecord', request), readOrderRecords),
     getOrderPackageDetails: async (request) =>

@@ -1,6 +1,7 @@
 import type { PurchaseOrder } from '../../core/action.ts';
 import { type Finding, type Outcome, orderExists } from '../../core/outcome.ts';
 import type { Subject } from '../../core/subject.ts';
+import type { EpochMs } from '../../core/time.ts';
 import { orderOf, type WebhookEvent } from '../../core/webhook-event.ts';
 import type {
   ClientDeps,
@@ -26,7 +27,8 @@ import { type OrderRecord, readAcceptedOrder, readPackagePrice } from './wire.ts
 export function createClient(deps: ClientDeps<EiotclubSettings>): OpenClient {
   const api = openEiotclubApi(deps);
   return {
-    purchase: (order) => purchase(api, order, deps.settings),
+    purchaseTogether: null,
+    purchase: (order, startBy) => purchase(api, { order, startBy }, deps.settings),
     prepare: (order) => prepare(api, order, deps),
     findPurchase: (query) => findPurchase(api, query, deps.settings),
     confirm: (event) => confirm(api, event, deps),
@@ -77,13 +79,13 @@ function checkOrder(order: PurchaseOrder, settings: EiotclubSettings): Checked {
 
 async function purchase(
   api: EiotclubApi,
-  order: PurchaseOrder,
+  { order, startBy }: { readonly order: PurchaseOrder; readonly startBy: EpochMs },
   settings: EiotclubSettings,
 ): Promise<Outcome> {
   const checked = checkOrder(order, settings);
   if (!checked.ok)
     return { kind: 'refused', refusal: 'business', code: checked.code, message: checked.message };
-  return outcomeOf(await api.orderPackage(checked.request), order);
+  return outcomeOf(await api.orderPackage(checked.request, startBy), order);
 }
 
 function outcomeOf(answer: ApiAnswer, order: PurchaseOrder): Outcome {

@@ -10,6 +10,8 @@ export const eiotclub: Provider<EiotclubSettings> = {
   callbacks,
   profile,
   costs,
+  // Its orders name one ICCID. Source: protocols/eiotclub.md, section on orderPackage.
+  simsPerCall: {},
   settingsSchema,
   planSchemas: { renew: planSchema, order: planSchema, 'order-ota': null },
   createClient,

@@ -1,7 +1,7 @@
 import type { z } from 'zod';
-import { type DurationMs, seconds } from '../../core/time.ts';
+import { type DurationMs, type EpochMs, seconds } from '../../core/time.ts';
 import { signCsssRequest } from '../../signing/index.ts';
-import { type Http, openHttp, replyBytesMaxDefault } from '../http-client.ts';
+import { type Http, neverTooLate, openHttp, replyBytesMaxDefault } from '../http-client.ts';
 import type { ClientDeps, NamedSecret } from '../provider.ts';
 import { type CsssFailure, judgeReply } from './outcomes.ts';
 import type { CsssSettings } from './plans.ts';
@@ -45,23 +45,30 @@ export function openCsssApi(deps: CsssDeps) {
     connectTimeoutMs: seconds(5),
     replyBytesMax: replyBytesMaxDefault,
   });
-  const pay = <Schema extends z.ZodType>(path: string, parameters: Parameters, schema: Schema) =>
-    callOnce({ deps, http }, { path, parameters, schema });
-  const ask: typeof pay = async (path, parameters, schema) => {
+  const pay = <Schema extends z.ZodType>(
+    path: string,
+    parameters: Parameters,
+    schema: Schema,
+    startBy: EpochMs,
+  ) => callOnce({ deps, http }, { path, parameters, schema, tooLate: () => deps.now() > startBy });
+  const ask = async <Schema extends z.ZodType>(path: string, parameters: Parameters, schema: Schema) => {
     const admission = await deps.admit();
     if (!admission.ok) return notAdmitted(admission);
     try {
-      return await pay(path, parameters, schema);
+      return await callOnce({ deps, http }, { path, parameters, schema, tooLate: neverTooLate });
     } finally {
       await admission.release();
     }
   };
   return {
-    orderPackage: (request: OrderPackageRequest) => pay('/package/orderPackage', request, orderReplySchema),
-    batchOrderPackages: (request: BatchOrderRequest) =>
-      pay('/package/batchOrderPackages', request, batchReplySchema),
-    renewPackage: (request: RenewRequest) => pay('/package/renewPackage', request, renewReplySchema),
-    createOtaOrder: (request: OtaOrderRequest) => pay('/package/createOtaOrder', request, otaReplySchema),
+    orderPackage: (request: OrderPackageRequest, startBy: EpochMs) =>
+      pay('/package/orderPackage', request, orderReplySchema, startBy),
+    batchOrderPackages: (request: BatchOrderRequest, startBy: EpochMs) =>
+      pay('/package/batchOrderPackages', request, batchReplySchema, startBy),
+    renewPackage: (request: RenewRequest, startBy: EpochMs) =>
+      pay('/package/renewPackage', request, renewReplySchema, startBy),
+    createOtaOrder: (request: OtaOrderRequest, startBy: EpochMs) =>
+      pay('/package/createOtaOrder', request, otaReplySchema, startBy),
     queryOrder: (request: QueryOrderRequest) => ask('/package/queryOrder', request, queryOrderReplySchema),
     queryDeviceFlowUsage: (request: { readonly device_id: string }) =>
       ask('/flow/queryDeviceFlowUsage', request, usageReplySchema),
@@ -87,11 +94,12 @@ interface Call<Schema> {
   readonly path: string;
   readonly parameters: Parameters;
   readonly schema: Schema;
+  readonly tooLate: () => boolean;
 }
 
 async function callOnce<Schema extends z.ZodType>(
   { deps, http }: { readonly deps: CsssDeps; readonly http: Http },
-  { path, parameters, schema }: Call<Schema>,
+  { path, parameters, schema, tooLate }: Call<Schema>,
 ): Promise<CsssAnswer<z.infer<Schema>>> {
   const key = await newestKey(deps);
   if (key === null) {
@@ -110,7 +118,7 @@ async function callOnce<Schema extends z.ZodType>(
       headers: { 'content-type': 'application/json', 'accept-language': deps.settings.acceptLanguage },
       body: signedBody(parameters, key, deps),
     },
-    { deadlineMs: deps.callTimeout },
+    { deadlineMs: deps.callTimeout, tooLate },
   );
   const verdict = judgeReply(result, { now: deps.now(), replyCodes: deps.settings.replyCodes });
   if (verdict.kind !== 'done') return verdict;

@@ -2,11 +2,11 @@ import type { PurchaseOrder } from '../../core/action.ts';
 import { type Money, parseMajorAmount } from '../../core/money.ts';
 import type { Outcome, RefusalClass } from '../../core/outcome.ts';
 import { type Subject, subjectOf } from '../../core/subject.ts';
-import type { DurationMs } from '../../core/time.ts';
+import type { DurationMs, EpochMs } from '../../core/time.ts';
 import type { ClientDeps, Confirmation, OpenClient, OrderPage, Preparation } from '../provider.ts';
 import { csssId } from './callback-wire.ts';
 import { type CsssAnswer, type CsssApi, openCsssApi } from './linksfield-csss-api-client.ts';
-import type { CsssFailure } from './outcomes.ts';
+import { type CsssFailure, rowOutcome } from './outcomes.ts';
 import {
   type CsssOrderPlan,
   type CsssOtaPlan,
@@ -28,7 +28,8 @@ interface Context {
 export function openCsssClient(deps: ClientDeps<CsssSettings>): OpenClient {
   const context: Context = { api: openCsssApi(deps), deps };
   return {
-    purchase: (order) => purchase(context, order),
+    purchase: (order, startBy) => purchase(context, order, startBy),
+    purchaseTogether: (orders, startBy) => purchaseTogether(context, orders, startBy),
     prepare: (order) => prepare(context, order),
     findPurchase: async (query) => {
       const records = await readRecords(context, query.order.subject);
@@ -97,29 +98,55 @@ function impossible(code: string, message: string): Extract<Job, { kind: 'imposs
 }
 
 /** One POST, or none when the order could never have been sent. */
-async function purchase({ api }: Context, order: PurchaseOrder): Promise<Outcome> {
+async function purchase({ api }: Context, order: PurchaseOrder, startBy: EpochMs): Promise<Outcome> {
   const job = readJob(order);
   switch (job.kind) {
     case 'impossible':
       return { kind: 'refused', refusal: 'business', code: job.code, message: job.message };
     case 'renew': {
-      const answer = await api.renewPackage({ order_id: job.targetOrderId, renew_period: job.renewPeriod });
+      const request = { order_id: job.targetOrderId, renew_period: job.renewPeriod };
+      const answer = await api.renewPackage(request, startBy);
       return toOutcome(answer, ({ order_id }) =>
         order_id === job.targetOrderId ? null : `the reply is about order ${order_id}`,
       );
     }
     case 'place': {
       const fields = { ...orderFields(job.plan), device_id: order.subject.simId };
-      if (!job.ota) return toOutcome(await api.orderPackage(fields), () => null);
+      if (!job.ota) return toOutcome(await api.orderPackage(fields, startBy), () => null);
       const { mcc, days, timingType, payType } = job.plan;
       const ota = { ...fields, pay_type: payType, mcc, days, timing_type: timingType };
-      return toOutcome(await api.createOtaOrder(ota), ({ sim_id }) => otherSim(sim_id, order.subject));
+      const answer = await api.createOtaOrder(ota, startBy);
+      return toOutcome(answer, ({ sim_id }) => otherSim(sim_id, order.subject));
     }
     default: {
       const never: never = job;
       throw new Error(`unknown job: ${JSON.stringify(never)}`);
     }
   }
+}
+
+/**
+ * One batch order. Its answer has a row for each SIM, and only what a SIM's own row says clearly is its outcome. A
+ * refusal of the whole call doesn't say which SIM it is about, nor whether the others were ordered all the same.
+ * Source: protocols/linksfield.md, section 3.2.
+ */
+async function purchaseTogether(
+  { api, deps }: Context,
+  orders: readonly PurchaseOrder[],
+  startBy: EpochMs,
+): Promise<readonly Outcome[]> {
+  const jobs = orders.map(readJob);
+  const [job] = jobs;
+  if (job?.kind !== 'place' || job.ota || jobs.some((other) => JSON.stringify(other) !== JSON.stringify(job)))
+    throw new Error('only orders of one plan can go in one batch order');
+  const deviceList = orders.map(({ subject }) => subject.simId);
+  const answer = await api.batchOrderPackages({ ...orderFields(job.plan), deviceList }, startBy);
+  if (answer.kind === 'done') {
+    return orders.map(({ subject }) => rowOutcome(answer.data.device_order, subject, deps.settings));
+  }
+  const isAboutSomeSim = answer.kind === 'refused' && answer.refusal === 'business';
+  const { code, message } = answer;
+  return orders.map(() => (isAboutSomeSim ? { kind: 'unknown', code, message } : answer));
 }
 
 /** `doubt` says why a good reply is not about this purchase; such a reply leaves the outcome unknown. */

@@ -9,7 +9,7 @@ import {
   csssRenewPlanSchema,
   csssSettingsSchema,
 } from './plans.ts';
-import { csssCosts, csssProfile } from './profile.ts';
+import { csssCosts, csssProfile, csssSimsPerCall } from './profile.ts';
 
 /** Linksfield's older API. Source: protocols/linksfield.md, sections 1 to 4; seeds 000 to 003. */
 export const linksfieldCsss: Provider<CsssSettings> = {
@@ -17,6 +17,7 @@ export const linksfieldCsss: Provider<CsssSettings> = {
   callbacks: linksfieldCsssCallbacks,
   profile: csssProfile,
   costs: csssCosts,
+  simsPerCall: { order: csssSimsPerCall },
   settingsSchema: csssSettingsSchema,
   planSchemas: { renew: csssRenewPlanSchema, order: csssOrderPlanSchema, 'order-ota': csssOtaPlanSchema },
   createClient: (deps) => openCsssClient(deps),

@@ -1,10 +1,12 @@
-import type { RefusalClass } from '../../core/outcome.ts';
+import type { Outcome, RefusalClass } from '../../core/outcome.ts';
+import { type Subject, subjectOf } from '../../core/subject.ts';
 import type { DurationMs, EpochMs } from '../../core/time.ts';
 import { readExactJson } from '../exact-json.ts';
 import type { HttpResult } from '../http-client.ts';
 import { readRetryAfter } from '../retry-after.ts';
+import { csssId } from './callback-wire.ts';
 import type { CsssSettings } from './plans.ts';
-import { envelopeSchema } from './wire.ts';
+import { type BatchRow, envelopeSchema, isOrderId } from './wire.ts';
 
 /** Why a call gave no usable answer, in the shapes of core/outcome.ts. */
 export type CsssFailure =
@@ -157,11 +159,7 @@ export function judgeReply(
   }
   if (result.kind === 'lost') return { ...result, kind: 'unknown' };
   const { envelope, data } = readEnvelope(result.bodyText);
-  const seen: Seen = { status: result.status, envelope, replyCodes: context.replyCodes };
-  const row = replyTable.find(({ when }) => when(seen));
-  if (row === undefined) throw new Error('the last row of the reply table must fit every reply');
-  const told = row.verdict === 'as-told' ? context.replyCodes[envelope?.code ?? ''] : row.verdict;
-  const text = { code: row.code(seen), message: clean(envelope?.message ?? `HTTP status ${result.status}`) };
+  const { told, text } = classify({ status: result.status, envelope, replyCodes: context.replyCodes });
   switch (told) {
     case 'done':
       return { kind: 'done', data };
@@ -180,6 +178,50 @@ export function judgeReply(
       return { kind: 'unknown', ...text };
   }
 }
+
+function classify(seen: Seen) {
+  const row = replyTable.find(({ when }) => when(seen));
+  if (row === undefined) throw new Error('the last row of the reply table must fit every reply');
+  const { envelope, status, replyCodes } = seen;
+  const told = row.verdict === 'as-told' ? replyCodes[envelope?.code ?? ''] : row.verdict;
+  return {
+    told,
+    text: { code: row.code(seen), message: clean(envelope?.message ?? `HTTP status ${status}`) },
+  };
+}
+
+/**
+ * What a batch order's answer says of one SIM: its own row, judged like an answer of its own. No row, two of them, or an
+ * order number that another SIM has as well leave it unknown.
+ * Source: protocols/linksfield.md, section 3.2 ("read each row").
+ */
+export function rowOutcome(
+  rows: readonly BatchRow[],
+  subject: Subject,
+  { replyCodes }: Pick<CsssSettings, 'replyCodes'>,
+): Outcome {
+  const own = rows.filter(({ device_id }) => subjectOf(csssId, 'iccid', device_id)?.key === subject.key);
+  const [row] = own;
+  if (row === undefined || own.length > 1) return unclear(`the answer has ${own.length} rows for this SIM`);
+  const { error: code, errorMsg, order_id: orderId } = row;
+  const envelope = { code, success: code === '0000', message: errorMsg ?? '' };
+  const { told, text } = classify({ status: 200, envelope, replyCodes });
+  switch (told) {
+    case 'done':
+      if (orderId === null || !isOrderId(orderId)) return unclear('success without an order number');
+      return rows.some((other) => other !== row && other.order_id === orderId)
+        ? unclear(`order ${orderId} stands at several SIMs`)
+        : { kind: 'succeeded', providerOrderId: orderId, charge: null };
+    case 'business':
+    case 'wallet-empty':
+    case 'account':
+      return { kind: 'refused', refusal: told, ...text };
+    default:
+      return { kind: 'unknown', ...text };
+  }
+}
+
+const unclear = (message: string): Outcome => ({ kind: 'unknown', code: 'unclear-row', message });
 
 function readEnvelope(bodyText: string): { readonly envelope: Seen['envelope']; readonly data: unknown } {
   const reading = readExactJson(bodyText);

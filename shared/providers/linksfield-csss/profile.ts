@@ -31,6 +31,13 @@ export const csssProfile: ProviderProfile = {
  */
 export const unknownZoneMargin = hours(15);
 
+/**
+ * SIMs in one batch order. No limit is documented (protocols/linksfield.md, section 3.2). Each SIM needs a question of
+ * its own before the call, so more than 20 would save less than a twentieth of the requests and put more SIMs in doubt
+ * when an answer is lost.
+ */
+export const csssSimsPerCall = 20;
+
 export const csssCosts: RequestCosts = {
   prepare: orderPagesMax,
   purchase: 1,

@@ -62,6 +62,10 @@ export const envelopeSchema = z.object({
 });
 
 const orderId = z.string().regex(/^[\w.:-]{1,64}$/);
+
+/** Whether a text can be an order number of CSSS. */
+export const isOrderId = (text: string): boolean => orderId.safeParse(text).success;
+
 const optionalText = z
   .string()
   .nullish()
@@ -91,6 +95,8 @@ export const batchReplySchema = z.object({
     }),
   ),
 });
+
+export type BatchRow = z.infer<typeof batchReplySchema>['device_order'][number];
 
 /** Source: protocols/linksfield.md, section 3.3. */
 export const renewReplySchema = z.object({ order_id: orderId, order_expire_date: optionalText });

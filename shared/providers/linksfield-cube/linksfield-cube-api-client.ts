@@ -1,7 +1,7 @@
 import { z } from 'zod';
-import { type DurationMs, seconds } from '../../core/time.ts';
+import { type DurationMs, type EpochMs, seconds } from '../../core/time.ts';
 import { signCubeRequest } from '../../signing/index.ts';
-import { type Http, type HttpRequest, openHttp, replyBytesMaxDefault } from '../http-client.ts';
+import { type Http, type HttpRequest, neverTooLate, openHttp, replyBytesMaxDefault } from '../http-client.ts';
 import type { ClientDeps } from '../provider.ts';
 import { type CubeFailure, judgeReply } from './outcomes.ts';
 import type { CubeSettings } from './plans.ts';
@@ -49,23 +49,23 @@ export function openCubeApi(deps: CubeDeps) {
     connectTimeoutMs: seconds(5),
     replyBytesMax: replyBytesMaxDefault,
   });
-  const pay = <Schema extends z.ZodType>(call: Call, schema: Schema) =>
-    callOnce({ deps, http }, call, schema);
-  const ask: typeof pay = async (call, schema) => {
+  const pay = <Schema extends z.ZodType>(call: Call, schema: Schema, startBy: EpochMs) =>
+    callOnce({ deps, http, tooLate: () => deps.now() > startBy }, call, schema);
+  const ask = async <Schema extends z.ZodType>(call: Call, schema: Schema) => {
     const admission = await deps.admit();
     if (!admission.ok) return notAdmitted(admission);
     try {
-      return await pay(call, schema);
+      return await callOnce({ deps, http, tooLate: neverTooLate }, call, schema);
     } finally {
       await admission.release();
     }
   };
   const sim = (simId: string) => `/sims/${encodeURIComponent(simId)}`;
   return {
-    addBundle: (simId: string, body: AddBundleRequest) =>
-      pay({ method: 'POST', path: `${sim(simId)}/bundle`, body }, ofData(addBundleReplySchema)),
-    placeServiceOrder: (body: RenewOrderRequest) =>
-      pay({ method: 'POST', path: '/orders/service', body }, ofData(renewReplySchema)),
+    addBundle: (simId: string, body: AddBundleRequest, startBy: EpochMs) =>
+      pay({ method: 'POST', path: `${sim(simId)}/bundle`, body }, ofData(addBundleReplySchema), startBy),
+    placeServiceOrder: (body: RenewOrderRequest, startBy: EpochMs) =>
+      pay({ method: 'POST', path: '/orders/service', body }, ofData(renewReplySchema), startBy),
     listSims: (query: ListSimsQuery) => ask({ method: 'GET', path: '/sims', query }, simListSchema),
     getSim: (simId: string) => ask({ method: 'GET', path: sim(simId) }, ofData(simSchema)),
     listBundles: (simId: string, query: ListBundlesQuery) =>
@@ -100,13 +100,13 @@ function ofData<Schema extends z.ZodType>(schema: Schema) {
 }
 
 async function callOnce<Schema extends z.ZodType>(
-  { deps, http }: { readonly deps: CubeDeps; readonly http: Http },
+  { deps, http, tooLate }: { readonly deps: CubeDeps; readonly http: Http; readonly tooLate: () => boolean },
   call: Call,
   schema: Schema,
 ): Promise<CubeAnswer<z.infer<Schema>>> {
   const request = await signedRequest(call, deps);
   if (request === null) return noUsableKey;
-  const result = await http.send(request, { deadlineMs: deps.callTimeout });
+  const result = await http.send(request, { deadlineMs: deps.callTimeout, tooLate });
   const verdict = judgeReply(result, { now: deps.now(), replyCodes: deps.settings.replyCodes });
   if (verdict.kind !== 'done') return verdict;
   const parsed = schema.safeParse(verdict);

@@ -1,7 +1,8 @@
 import type { PurchaseOrder } from '../../core/action.ts';
 import type { Outcome } from '../../core/outcome.ts';
+import { orderPartId } from '../../core/provider-order.ts';
 import type { Subject } from '../../core/subject.ts';
-import type { DurationMs } from '../../core/time.ts';
+import type { DurationMs, EpochMs } from '../../core/time.ts';
 import type { ClientDeps, OpenClient } from '../provider.ts';
 import { cubeId } from './callback-wire.ts';
 import { type CubeAnswer, type CubeApi, openCubeApi } from './linksfield-cube-api-client.ts';
@@ -26,7 +27,8 @@ interface Context {
 export function openCubeClient(deps: ClientDeps<CubeSettings>): OpenClient {
   const context: Context = { api: openCubeApi(deps), settings: deps.settings };
   return {
-    purchase: (order) => purchase(context, order),
+    purchase: (order, startBy) => purchase(context, order, startBy),
+    purchaseTogether: (orders, startBy) => purchaseTogether(context, orders, startBy),
     prepare: async (order) => {
       const job = readJob(order);
       if (job.kind === 'impossible') return job;
@@ -91,20 +93,50 @@ function impossible(code: string, message: string): Extract<Job, { kind: 'imposs
 }
 
 /** One POST, or none when the order could never have been sent. */
-async function purchase({ api, settings }: Context, order: PurchaseOrder): Promise<Outcome> {
+async function purchase(
+  { api, settings }: Context,
+  order: PurchaseOrder,
+  startBy: EpochMs,
+): Promise<Outcome> {
   const job = readJob(order);
   switch (job.kind) {
     case 'impossible':
       return { kind: 'refused', refusal: 'business', code: job.code, message: job.message };
     case 'renew':
-      return toOutcome(await api.placeServiceOrder(renewRequest(job.plan, order)));
-    case 'order':
-      return toOutcome(await api.addBundle(order.subject.simId, bundleRequest(job.plan, order, settings)));
+      return toOutcome(await api.placeServiceOrder(renewRequest(job.plan, [order]), startBy));
+    case 'order': {
+      const request = bundleRequest(job.plan, order, settings);
+      return toOutcome(await api.addBundle(order.subject.simId, request, startBy));
+    }
     default: {
       const never: never = job;
       throw new Error(`unknown job: ${JSON.stringify(never)}`);
     }
   }
+}
+
+/**
+ * One renew order for several SIMs. Its answer is one order number, of which each SIM has a part. A refusal of the whole
+ * order doesn't say which SIM it is about. Source: protocols/linksfield.md, section 5.4 (renew order).
+ */
+async function purchaseTogether(
+  { api }: Context,
+  orders: readonly PurchaseOrder[],
+  startBy: EpochMs,
+): Promise<readonly Outcome[]> {
+  const jobs = orders.map(readJob);
+  const [job] = jobs;
+  if (job?.kind !== 'renew' || jobs.some((other) => JSON.stringify(other) !== JSON.stringify(job)))
+    throw new Error('only renewals of one plan can go in one renew order');
+  const answer = await api.placeServiceOrder(renewRequest(job.plan, orders), startBy);
+  return orders.map(({ subject }): Outcome => {
+    if (answer.kind === 'done') {
+      const providerOrderId = orderPartId(answer.data.order_id, subject.simId);
+      return { kind: 'succeeded', providerOrderId, charge: null };
+    }
+    const isAboutSomeSim = answer.kind === 'refused' && answer.refusal === 'business';
+    return isAboutSomeSim ? { kind: 'unknown', code: answer.code, message: answer.message } : answer;
+  });
 }
 
 /** No reply names the price. A bundle order of an older API version has no order number either. */
@@ -118,10 +150,11 @@ function toOutcome(answer: CubeAnswer<{ readonly order_id: string | null }>): Ou
  * Cube takes an equal request within 10 seconds for the same one. Our order number as `po` keeps two different
  * actions from being merged into one order. Source: protocols/linksfield.md, section 5.4 (rules).
  */
-function renewRequest(plan: CubeRenewPlan, order: PurchaseOrder): RenewOrderRequest {
-  const po = plan.po === '' ? order.reference : plan.po;
+function renewRequest(plan: CubeRenewPlan, orders: readonly PurchaseOrder[]): RenewOrderRequest {
+  const po = plan.po === '' ? (orders[0]?.reference ?? '') : plan.po;
+  const sim_ids = orders.map(({ subject }) => subject.simId);
   return {
-    items: [{ id: plan.itemId, quantity: plan.quantity, sim_ids: [order.subject.simId] }],
+    items: [{ id: plan.itemId, quantity: plan.quantity, sim_ids }],
     extra: plan.remarks === '' ? { po } : { po, remarks: plan.remarks },
   };
 }

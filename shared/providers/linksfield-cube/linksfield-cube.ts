@@ -3,7 +3,7 @@ import { linksfieldCubeCallbacks } from './callback-scheme.ts';
 import { cubeId } from './callback-wire.ts';
 import { openCubeClient } from './linksfield-cube-client.ts';
 import { type CubeSettings, cubeOrderPlanSchema, cubeRenewPlanSchema, cubeSettingsSchema } from './plans.ts';
-import { cubeCosts, cubeProfile } from './profile.ts';
+import { cubeCosts, cubeProfile, cubeSimsPerCall } from './profile.ts';
 
 /** Linksfield Cube v4. Source: protocols/linksfield.md, sections 5 and 6. */
 export const linksfieldCube: Provider<CubeSettings> = {
@@ -11,6 +11,7 @@ export const linksfieldCube: Provider<CubeSettings> = {
   callbacks: linksfieldCubeCallbacks,
   profile: cubeProfile,
   costs: cubeCosts,
+  simsPerCall: { renew: cubeSimsPerCall },
   settingsSchema: cubeSettingsSchema,
   planSchemas: { renew: cubeRenewPlanSchema, order: cubeOrderPlanSchema, 'order-ota': null },
   createClient: (deps) => openCubeClient(deps),

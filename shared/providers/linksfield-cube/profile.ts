@@ -21,6 +21,9 @@ export const cubeProfile: ProviderProfile = {
   clockSkew: minutes(10),
 };
 
+/** SIMs in one renew order; no limit is documented (section 5.4). Reasons for the figure as for CSSS. */
+export const cubeSimsPerCall = 20;
+
 export const cubeCosts: RequestCosts = {
   prepare: bundlePagesMax,
   purchase: 1,

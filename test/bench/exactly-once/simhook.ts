@@ -122,9 +122,9 @@ function strickenProvider(provider: Provider, setting: Setting): Provider {
       const client = provider.createClient(deps);
       return {
         ...client,
-        purchase: async (order) => {
+        purchase: async (order, startBy) => {
           setting.calls += 1;
-          const outcome = await client.purchase(order);
+          const outcome = await client.purchase(order, startBy);
           if (setting.kind === 'success-not-written' || !setting.fault.strikes()) return outcome;
           if (setting.kind === 'throws-after-acceptance') throw new Error('the handler broke');
           setting.died.resolve();

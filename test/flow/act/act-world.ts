@@ -53,6 +53,8 @@ export interface World {
   readonly wire: Wire;
   readonly logged: { readonly level: LogLevel; readonly message: string; readonly fields: LogFields }[];
   readonly noticed: { readonly actionId: string; readonly what: string }[];
+  /** Requests that reached the provider. */
+  readonly sent: { readonly path: string; readonly bodyText: string }[];
   /** What the functions see: the stage's policy, the table and the queues unless a test puts something in between. */
   policy: Policy;
   table: Table;
@@ -68,6 +70,7 @@ export async function openWorld(seed = 1): Promise<World> {
     purchasesPerHour: 1_000,
     approval: false,
     requestsPerSec: 10,
+    coalesce: false,
   });
   const ids = stage.providers.map(({ id }) => id);
   const engines = openSeededEngines(ids, () => epochMs(scheduler.now()));
@@ -83,6 +86,7 @@ export async function openWorld(seed = 1): Promise<World> {
     wire: { onArrival: async () => undefined, stallMs: () => 0, broken: () => null },
     logged: [],
     noticed: [],
+    sent: [],
     policy: stage.policy,
     table: engines.table,
     actions: new Map(engines.actions),
@@ -349,7 +353,7 @@ export async function actionOf(world: World, actionId: string): Promise<Action> 
 
 // ---- the way to the provider ----
 
-export const paid = /\/(orderPackage|renewPackage|createOtaOrder)$/;
+export const paid = /\/(orderPackage|batchOrderPackages|renewPackage|createOtaOrder)$/;
 
 /** Paid requests that reached the provider, whatever came of them. */
 export const paidCalls = (world: World): number =>
@@ -368,6 +372,7 @@ async function send(world: World, request: HttpRequest, deadlineMs: number): Pro
   if (broken === 'throws') throw new Error('the worker dies here');
   if (broken === 'silent') return new Promise(() => undefined);
   await wait(world, 20);
+  world.sent.push({ path, bodyText: body ?? '' });
   await world.wire.onArrival(path);
   const exchange = world.simulator.exchange(
     { method, path, query: { ...request.query }, headers: { ...headers }, bodyText: body ?? '' },

@@ -19,7 +19,14 @@ const limits = (changes: Partial<AccountLimits> = {}): AccountLimits => ({
 });
 
 const ask = (window: LimitWindow, account: AccountLimits, now: EpochMs, token = `t${now}`, requests = 1) =>
-  takeSlots(window, { limits: account, now, requests, token, holdFor: seconds(30) });
+  takeSlots(window, {
+    limits: account,
+    now,
+    requests,
+    leavesWithin: milliseconds(0),
+    token,
+    holdFor: seconds(30),
+  });
 
 /** Whoever asks at these moments, one after the other; the moments at which requests were granted. */
 function grantsOf(

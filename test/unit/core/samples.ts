@@ -64,6 +64,7 @@ export function rule(changes: Partial<Rule> = {}, when: Partial<Rule['when']> = 
     cooldown: hours(12),
     approval: false,
     caps: { dayMinor: null, monthMinor: null },
+    simsPerCall: 1,
     ...changes,
   };
 }

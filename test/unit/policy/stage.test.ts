@@ -85,6 +85,7 @@ describe('a good stage', () => {
         cooldown: hours(12),
         approval: false,
         caps: { dayMinor: null, monthMinor: null },
+        simsPerCall: 1,
       },
     ]);
     expect(policy.providers).toEqual([
@@ -137,6 +138,24 @@ describe('a good stage', () => {
       limits: { provider: 'eiotclub', requestsPerSec: 2, connectionsMax: 3, requestsPerDay: 100 },
       profile: { callTimeout: 500, lateCommit: minutes(2), requestsPerSec: 2 },
     });
+  });
+
+  it('lets as many SIMs share a call as the provider takes, where a rule says so', () => {
+    const plan = { packageCode: 'P1', packageName: 'P', packageType: '2', payAmount: '3.00' };
+    const rule = {
+      provider: 'linksfield-csss',
+      when: { kind: 'order-status', statuses: ['expired'] },
+      do: { kind: 'order', plan },
+      maxCost: '3.00 USD',
+    };
+    const csss = { currency: 'USD', settings: { accessCode: 'P1' } };
+    const { policy } = stageFrom(
+      stageOf({
+        providers: { 'linksfield-csss': csss },
+        rules: [ruleOf('alone', rule), ruleOf('together', { ...rule, coalesce: true })],
+      }),
+    );
+    expect(policy.rules.map(({ simsPerCall }) => simsPerCall)).toEqual([1, 20]);
   });
 
   it('may have no rules, and may keep secrets for one machine', () => {
@@ -305,6 +324,12 @@ const bad: readonly BadStage[] = [
     { callbackPath: '/hooks/' },
     '"callbackPath"',
     'providers.eiotclub.callbackPath: a callback path starts with / and has no slash at its end, but it is "/hooks/"',
+  ),
+  inRule(
+    'sharing of calls at a provider that takes one SIM per call',
+    { coalesce: true },
+    '"coalesce"',
+    'coalesce: eiotclub takes one SIM per call of "renew"; several only of: none, but it is true',
   ),
   inProvider(
     'no requests a second',

@@ -5,6 +5,7 @@ import { isAllowedBaseUrl } from '../../../shared/providers/base-url.ts';
 import {
   type Http,
   type HttpRequest,
+  neverTooLate,
   oneConnection,
   openHttp,
 } from '../../../shared/providers/http-client.ts';
@@ -41,7 +42,8 @@ const order: HttpRequest = {
   body: '{"name":"é"}',
 };
 const deadlineMs = milliseconds(5_000);
-const short = { deadlineMs: milliseconds(250) };
+const limits = { deadlineMs, tooLate: neverTooLate };
+const short = { ...limits, deadlineMs: milliseconds(250) };
 
 describe('a good exchange', () => {
   it('sends method, path, query, headers and body as given and returns the whole reply', async () => {
@@ -49,7 +51,7 @@ describe('a good exchange', () => {
       onRequest: (_, socket) => socket.end(replyBytes(201, '{"ok":"é"}', { 'X-Thing': 'A' })),
     });
     const http = open(`${server.baseUrl}/base/`);
-    const result = await http.send({ ...order, query: { a: '1 2', b: '&' } }, { deadlineMs });
+    const result = await http.send({ ...order, query: { a: '1 2', b: '&' } }, limits);
     expect(result).toMatchObject({ kind: 'reply', status: 201, bodyText: '{"ok":"é"}' });
     expect(result.kind === 'reply' && result.headers['x-thing']).toBe('A');
     expect(server.requests).toHaveLength(1);
@@ -70,7 +72,7 @@ describe('a good exchange', () => {
     });
     const http = open(server.baseUrl);
     for (let i = 0; i < 3; i++) {
-      expect(await http.send(order, { deadlineMs })).toMatchObject({ kind: 'reply', status: 200 });
+      expect(await http.send(order, limits)).toMatchObject({ kind: 'reply', status: 200 });
     }
     expect(server.requests).toHaveLength(3);
     expect(server.connections).toHaveLength(3);
@@ -81,7 +83,7 @@ describe('a good exchange', () => {
     const server = await serve({
       onRequest: (_, socket) => socket.end(replyBytes(307, '', { location: `${target.baseUrl}/buy` })),
     });
-    expect(await open(server.baseUrl).send(order, { deadlineMs })).toMatchObject({
+    expect(await open(server.baseUrl).send(order, limits)).toMatchObject({
       kind: 'reply',
       status: 307,
     });
@@ -94,19 +96,19 @@ describe('certainly not sent', () => {
   it('says so when the connection is refused', async () => {
     const server = await startFaultServer({});
     await server.close();
-    const result = await open(server.baseUrl).send(order, { deadlineMs });
+    const result = await open(server.baseUrl).send(order, limits);
     expect(result).toMatchObject({ kind: 'not-sent', code: 'ECONNREFUSED' });
   });
 
   it('says so when the host has no address', async () => {
-    const result = await open('https://no-such-host.invalid').send(order, { deadlineMs });
+    const result = await open('https://no-such-host.invalid').send(order, limits);
     expect(result.kind).toBe('not-sent');
   });
 
   it('says so when TLS never completes, since the peer saw a handshake and no request', async () => {
     const server = await serve({});
     const http = open(server.baseUrl.replace('http:', 'https:'), { connectTimeoutMs: milliseconds(300) });
-    const result = await http.send(order, { deadlineMs });
+    const result = await http.send(order, limits);
     expect(result).toMatchObject({ kind: 'not-sent', code: 'UND_ERR_CONNECT_TIMEOUT' });
     expect(server.connections[0]?.bytes).not.toContain('POST');
   });
@@ -122,7 +124,7 @@ describe('certainly not sent', () => {
     const plain = await serve({ onConnect: (socket) => socket.write('HTTP/1.1 400 X\r\n\r\n') });
     const dropping = await serve({ onConnect: (socket) => socket.resetAndDestroy() });
     for (const server of [plain, dropping]) {
-      const result = await open(server.baseUrl.replace('http:', 'https:')).send(order, { deadlineMs });
+      const result = await open(server.baseUrl.replace('http:', 'https:')).send(order, limits);
       expect(result.kind).toBe('not-sent');
     }
   });
@@ -131,9 +133,9 @@ describe('certainly not sent', () => {
     const server = await serve({});
     const http = open(server.baseUrl, { connections: 1, waitingMax: 1 });
     const [first, second, third] = await Promise.all([
-      http.send(order, { deadlineMs: milliseconds(400) }),
-      http.send(order, { deadlineMs: milliseconds(150) }),
-      http.send(order, { deadlineMs: milliseconds(150) }),
+      http.send(order, { ...limits, deadlineMs: milliseconds(400) }),
+      http.send(order, { ...limits, deadlineMs: milliseconds(150) }),
+      http.send(order, { ...limits, deadlineMs: milliseconds(150) }),
     ]);
     expect(first).toMatchObject({ kind: 'lost', code: 'deadline' });
     expect(second).toMatchObject({ kind: 'not-sent', code: 'deadline' });
@@ -146,12 +148,12 @@ describe('certainly not sent', () => {
       onRequest: (_, socket) => void setTimeout(() => socket.end(replyBytes(200, '{}')), 100),
     });
     const http = open(server.baseUrl, { connections: 1 });
-    const running = http.send(order, { deadlineMs });
-    const waiting = http.send(order, { deadlineMs });
+    const running = http.send(order, limits);
+    const waiting = http.send(order, limits);
     await http.close();
     expect(await running).toMatchObject({ kind: 'reply' });
     expect(await waiting).toMatchObject({ kind: 'not-sent', code: 'client-closed' });
-    expect(await http.send(order, { deadlineMs })).toMatchObject({ kind: 'not-sent', code: 'client-closed' });
+    expect(await http.send(order, limits)).toMatchObject({ kind: 'not-sent', code: 'client-closed' });
     expect(server.requests).toHaveLength(1);
   });
 });
@@ -206,7 +208,7 @@ describe('lost: the peer may have acted', () => {
   it.each(faults)('%s: one request arrived and none follows', async (_, behaviour, code) => {
     const server = await serve(behaviour);
     const http = open(server.baseUrl, { replyBytesMax: 65_536 });
-    const result = await http.send(order, { deadlineMs: milliseconds(600) });
+    const result = await http.send(order, { ...limits, deadlineMs: milliseconds(600) });
     expect(result.kind).toBe('lost');
     if (code !== null) expect(result).toMatchObject({ code });
     await http.close();
@@ -216,7 +218,7 @@ describe('lost: the peer may have acted', () => {
 
   it('a connection closed as soon as it stands is not opened a second time, even when it is unclear what left', async () => {
     const server = await serve({ onConnect: (socket) => socket.destroy() });
-    const result = await open(server.baseUrl).send(order, { deadlineMs });
+    const result = await open(server.baseUrl).send(order, limits);
     expect(result.kind).toBe('lost');
     expect(server.connections).toHaveLength(1);
   });
@@ -243,7 +245,7 @@ describe('one connection for one request', () => {
 
   it('refuses a second connection, so that nothing can be written twice', async () => {
     const server = await serve({});
-    const line = oneConnection(real(server), new AbortController().signal);
+    const line = oneConnection(real(server), { signal: new AbortController().signal, tooLate: neverTooLate });
     expect(line.stood()).toBe(false);
     expect(await ask(line, server)).toBe('connected');
     expect(line.stood()).toBe(true);
@@ -253,9 +255,24 @@ describe('one connection for one request', () => {
 
   it('hands over no connection that comes after the deadline', async () => {
     const server = await serve({});
-    const line = oneConnection(real(server), AbortSignal.abort());
+    const line = oneConnection(real(server), { signal: AbortSignal.abort(), tooLate: neverTooLate });
     expect(await ask(line, server)).toBe('the deadline passed');
     expect(line.stood()).toBe(false);
+  });
+
+  it('sends nothing when the worker was held up until the connection stood', async () => {
+    const server = await serve({});
+    let asked = 0;
+    const tooLate = () => {
+      asked += 1;
+      return true;
+    };
+    expect(await open(server.baseUrl).send(order, { ...limits, tooLate })).toMatchObject({
+      kind: 'not-sent',
+      code: 'too-late',
+    });
+    expect(asked).toBe(1);
+    expect(server.connections.map(({ bytes }) => bytes).join('')).toBe('');
   });
 });
 
@@ -286,7 +303,7 @@ describe('where requests may go', () => {
     'refuses the path %j before anything is sent',
     async (path) => {
       const server = await serve({});
-      await expect(open(server.baseUrl).send({ ...order, path }, { deadlineMs })).rejects.toThrow(TypeError);
+      await expect(open(server.baseUrl).send({ ...order, path }, limits)).rejects.toThrow(TypeError);
       expect(server.connections).toHaveLength(0);
     },
   );

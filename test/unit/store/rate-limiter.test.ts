@@ -23,7 +23,11 @@ const limits: AccountLimits = {
 };
 
 const take = (token: string, now: EpochMs, account = limits) =>
-  takeAccountSlots(table, { limits: account, now, requests: 1, token, holdFor: seconds(30) }, 0.5);
+  takeAccountSlots(
+    table,
+    { limits: account, now, requests: 1, leavesWithin: milliseconds(0), token, holdFor: seconds(30) },
+    0.5,
+  );
 
 describe('the rate limiter in the table', () => {
   it('never grants twenty workers at once more than the account bears', async () => {

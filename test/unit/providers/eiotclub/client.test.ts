@@ -10,6 +10,7 @@ import { openEiotclubApi } from '../../../../shared/providers/eiotclub/eiotclub-
 import type { EiotclubSettings } from '../../../../shared/providers/eiotclub/plans.ts';
 import type { ClientDeps, OpenClient } from '../../../../shared/providers/provider.ts';
 import { Secret } from '../../../../shared/signing/index.ts';
+import { anyTime } from '../../../support/any-time.ts';
 import { type FaultServer, type ReceivedRequest, replyBytes, startFaultServer } from '../fault-server.ts';
 import { signByHand } from './sign-by-hand.ts';
 
@@ -115,7 +116,7 @@ const page = (rows: readonly unknown[], total = rows.length) => ok(rows, { total
 describe('the paid request', () => {
   it('carries every field and the signature of the newest key, once', async () => {
     const { server, client, bodies } = await serve(() => ok({ orderId: 10004996, outTradeNo: reference }));
-    expect(await client.purchase({ ...order, kind: 'renew' })).toEqual({
+    expect(await client.purchase({ ...order, kind: 'renew' }, anyTime)).toEqual({
       kind: 'succeeded',
       providerOrderId: '10004996',
       charge: null,
@@ -143,22 +144,22 @@ describe('the paid request', () => {
 
   it('sends renew for renewals only, and only when the stage wants it', async () => {
     const without = await serve(() => ok({}), { sendRenewFlag: false });
-    await without.client.purchase({ ...order, kind: 'renew' });
+    await without.client.purchase({ ...order, kind: 'renew' }, anyTime);
     const plain = await serve(() => ok({}));
-    await plain.client.purchase(order);
+    await plain.client.purchase(order, anyTime);
     for (const { bodies } of [without, plain]) expect(bodies()[0]).not.toHaveProperty('renew');
   });
 
   it('takes the appkey from the settings before the key id', async () => {
     const { client, bodies } = await serve(() => ok({}), { appkey: 'from-settings' });
-    await client.purchase(order);
+    await client.purchase(order, anyTime);
     expect(bodies()[0]).toMatchObject({ appkey: 'from-settings' });
   });
 
   it('sends the same outTradeNo in every attempt', async () => {
     const { client, bodies } = await serve((_, __, index) => (index === 0 ? { code: 500 } : ok({})));
-    await client.purchase(order);
-    await client.purchase(order);
+    await client.purchase(order, anyTime);
+    await client.purchase(order, anyTime);
     expect(bodies().map((body) => body.outTradeNo)).toEqual([reference, reference]);
   });
 
@@ -183,12 +184,12 @@ describe('the paid request', () => {
   ])('reads the order id from %s', async (_, data, providerOrderId, charge) => {
     const reply = typeof data === 'string' && data.startsWith('{') ? replyBytes(200, data) : ok(data);
     const { client } = await serve(() => reply);
-    expect(await client.purchase(order)).toEqual({ kind: 'succeeded', providerOrderId, charge });
+    expect(await client.purchase(order, anyTime)).toEqual({ kind: 'succeeded', providerOrderId, charge });
   });
 
   it('does not take a success for another order number as its own', async () => {
     const { client } = await serve(() => ok({ orderId: 7, outTradeNo: 'someone-else' }));
-    expect(await client.purchase(order)).toMatchObject({ kind: 'unknown', code: 'other-reference' });
+    expect(await client.purchase(order, anyTime)).toMatchObject({ kind: 'unknown', code: 'other-reference' });
   });
 
   it.each([
@@ -201,7 +202,7 @@ describe('the paid request', () => {
     ['77777', { kind: 'unknown', code: '77777', message: 'why' }],
   ])('code %s', async (code, outcome) => {
     const { client, server } = await serve(() => ({ code, message: 'why' }));
-    expect(await client.purchase(order)).toEqual(outcome);
+    expect(await client.purchase(order, anyTime)).toEqual(outcome);
     expect(server.requests).toHaveLength(1);
   });
 
@@ -209,12 +210,12 @@ describe('the paid request', () => {
     const { client } = await serve((_, __, index) =>
       replyBytes(429, '', { 'retry-after': index === 0 ? '7' : 'Sun, 22 Nov 2026 12:00:31 GMT' }),
     );
-    expect(await client.purchase(order)).toMatchObject({
+    expect(await client.purchase(order, anyTime)).toMatchObject({
       kind: 'retryable',
       burnsAttempt: false,
       retryAfter: 7_000,
     });
-    expect(await client.purchase(order)).toMatchObject({ kind: 'retryable', retryAfter: 30_001 });
+    expect(await client.purchase(order, anyTime)).toMatchObject({ kind: 'retryable', retryAfter: 30_001 });
   });
 });
 
@@ -233,7 +234,7 @@ describe('one request under every fault', () => {
   ];
   it.each(faults)('%s leaves the outcome unknown and sends nothing more', async (_, answer) => {
     const { client, server } = await serve(() => answer);
-    expect((await client.purchase(order)).kind).toBe('unknown');
+    expect((await client.purchase(order, anyTime)).kind).toBe('unknown');
     await client.close();
     expect(server.requests).toHaveLength(1);
     expect(server.connections).toHaveLength(1);
@@ -242,7 +243,7 @@ describe('one request under every fault', () => {
   it('a refused connection is retryable, since nothing was sent', async () => {
     const { client, server } = await serve(() => ok({}));
     await server.close();
-    expect(await client.purchase(order)).toMatchObject({
+    expect(await client.purchase(order, anyTime)).toMatchObject({
       kind: 'retryable',
       code: 'ECONNREFUSED',
       burnsAttempt: true,
@@ -261,7 +262,7 @@ describe('what is refused before anything is sent', () => {
   ];
   it.each(bad)('%s', async (_, changed, code) => {
     const { client, server } = await serve(() => ok({}));
-    expect(await client.purchase({ ...order, ...changed })).toMatchObject({
+    expect(await client.purchase({ ...order, ...changed }, anyTime)).toMatchObject({
       kind: 'refused',
       refusal: 'business',
       code,
@@ -276,7 +277,7 @@ describe('what is refused before anything is sent', () => {
     ['secrets-unavailable', () => Promise.reject(new Error(`denied: ${secretText}`))],
   ])('%s is retryable and names no secret', async (code, apiSecrets) => {
     const { client, server } = await serve(() => ok({}), {}, { apiSecrets });
-    const outcome = await client.purchase(order);
+    const outcome = await client.purchase(order, anyTime);
     expect(outcome).toMatchObject({ kind: 'retryable', code });
     expect(JSON.stringify(outcome)).not.toContain(secretText);
     expect(server.connections).toHaveLength(0);
@@ -295,7 +296,7 @@ describe('the account limits', () => {
       return { ok: true, release } as const;
     };
     const { client, server } = await serve(() => ({ code: '500' }), {}, { admit });
-    await client.purchase(order);
+    await client.purchase(order, anyTime);
     expect(admitted).toBe(0);
     await client.prepare(order);
     await client.findPurchase(query);
@@ -317,7 +318,7 @@ describe('the account limits', () => {
 
   it('ends a call that hangs at the time-out of the stage, with one request sent', async () => {
     const { client, server } = await serve(() => () => undefined, {}, { callTimeout: milliseconds(200) });
-    expect(await client.purchase(order)).toMatchObject({ kind: 'unknown', code: 'deadline' });
+    expect(await client.purchase(order, anyTime)).toMatchObject({ kind: 'unknown', code: 'deadline' });
     expect(server.requests).toHaveLength(1);
   });
 });
@@ -329,7 +330,7 @@ describe('redaction', () => {
       message: `sign ${body.sign} wrong, secret=${secretText}, got ${JSON.stringify(body)}`,
     }));
     const said = JSON.stringify([
-      await client.purchase(order),
+      await client.purchase(order, anyTime),
       await client.prepare(order),
       await client.findPurchase(query),
       await client.listOrders(subject(), null),

@@ -10,6 +10,7 @@ import { openCsssApi } from '../../../../shared/providers/linksfield-csss/linksf
 import { csssSettingsSchema } from '../../../../shared/providers/linksfield-csss/plans.ts';
 import type { Admit, NamedSecret } from '../../../../shared/providers/provider.ts';
 import { Secret } from '../../../../shared/signing/index.ts';
+import { anyTime } from '../../../support/any-time.ts';
 import { type Answer, type RecordedRequest, startServer } from './recording-server.ts';
 
 const secretText = 'api-secret-0001';
@@ -121,7 +122,7 @@ function page(rows: readonly unknown[], changes: Record<string, unknown> = {}): 
 describe('purchase', () => {
   test('orders with the documented fields, headers and sign, in one request', async () => {
     const { client, requests } = await open({ answer: () => ({ status: 200, body: ordered }) });
-    expect(await client.purchase(order('order', { plan: plan({ payType: '2' }) }))).toEqual({
+    expect(await client.purchase(order('order', { plan: plan({ payType: '2' }) }), anyTime)).toEqual({
       kind: 'succeeded',
       providerOrderId: 'ORDER_47452122261749760',
       charge: null,
@@ -164,7 +165,7 @@ describe('purchase', () => {
           success: true,
         }),
     });
-    expect(await client.purchase(order('order-ota'))).toMatchObject({
+    expect(await client.purchase(order('order-ota'), anyTime)).toMatchObject({
       kind: 'succeeded',
       providerOrderId: 'O9',
     });
@@ -184,7 +185,7 @@ describe('purchase', () => {
           success: true,
         }),
     });
-    expect(await client.purchase(order('renew'))).toMatchObject({
+    expect(await client.purchase(order('renew'), anyTime)).toMatchObject({
       kind: 'succeeded',
       providerOrderId: '202107061625560742397',
     });
@@ -220,7 +221,7 @@ describe('purchase', () => {
   ])('sends exactly one request when the answer is %s', async (_name, answer, kind) => {
     for (const what of ['order', 'order-ota', 'renew'] as const) {
       const { client, requests } = await open({ answer: () => answer });
-      const outcome = await client.purchase(order(what));
+      const outcome = await client.purchase(order(what), anyTime);
       expect(outcome.kind).toBe(kind);
       expect(requests).toHaveLength(1);
       expect(JSON.stringify(outcome)).not.toContain(secretText);
@@ -239,8 +240,11 @@ describe('purchase', () => {
             : { order_id: 'O1', sim_id: '89860012018111220455' },
         }),
     });
-    expect(await client.purchase(order('renew'))).toMatchObject({ kind: 'unknown', code: 'other-identity' });
-    expect(await client.purchase(order('order-ota'))).toMatchObject({
+    expect(await client.purchase(order('renew'), anyTime)).toMatchObject({
+      kind: 'unknown',
+      code: 'other-identity',
+    });
+    expect(await client.purchase(order('order-ota'), anyTime)).toMatchObject({
       kind: 'unknown',
       code: 'other-identity',
     });
@@ -249,12 +253,12 @@ describe('purchase', () => {
   test('is retryable when nothing could be sent: server gone, no key, secret store down', async () => {
     const gone = await open({ answer: () => json({}) });
     await gone.server.close();
-    expect(await gone.client.purchase(order('order'))).toMatchObject({
+    expect(await gone.client.purchase(order('order'), anyTime)).toMatchObject({
       kind: 'retryable',
       burnsAttempt: true,
     });
     const none = await open({ answer: () => json({}), secrets: async () => [] });
-    expect(await none.client.purchase(order('order'))).toMatchObject({
+    expect(await none.client.purchase(order('order'), anyTime)).toMatchObject({
       kind: 'retryable',
       code: 'no-api-key',
     });
@@ -262,7 +266,7 @@ describe('purchase', () => {
       answer: () => json({}),
       secrets: () => Promise.reject(new Error(`store down, key ${secretText}`)),
     });
-    const outcome = await down.client.purchase(order('order'));
+    const outcome = await down.client.purchase(order('order'), anyTime);
     expect(outcome).toMatchObject({ kind: 'retryable', code: 'no-api-key' });
     expect(JSON.stringify(outcome)).not.toContain(secretText);
     expect([...none.requests, ...down.requests]).toEqual([]);
@@ -287,7 +291,7 @@ describe('purchase', () => {
   ])('sends nothing for %s, and prepare says so before any money is reserved', async (_name, bad, code) => {
     const { client, requests } = await open({ answer: () => json({}) });
     expect(await client.prepare(bad)).toMatchObject({ kind: 'impossible', code });
-    expect(await client.purchase(bad)).toMatchObject({ kind: 'refused', refusal: 'business', code });
+    expect(await client.purchase(bad, anyTime)).toMatchObject({ kind: 'refused', refusal: 'business', code });
     expect(requests).toEqual([]);
   });
 
@@ -301,7 +305,7 @@ describe('purchase', () => {
         { keyId: null, secret: new Secret('older-secret') },
       ],
     });
-    await client.purchase(order('order'));
+    await client.purchase(order('order'), anyTime);
     const body = bodyOf(requests[0]);
     expect(requests[0]?.path).toBe('/cube/v4/package/orderPackage');
     expect(requests[0]?.headers['accept-language']).toBe('zh-CN');
@@ -397,7 +401,7 @@ describe('prepare and findPurchase', () => {
       },
     });
     await client.prepare(order('order'));
-    await client.purchase(order('order'));
+    await client.purchase(order('order'), anyTime);
     expect(steps).toEqual(['admit', '/package/queryOrder', 'release', '/package/orderPackage']);
   });
 
@@ -526,7 +530,7 @@ describe('confirm, listOrders, probe and the other calls', () => {
       test_flow: '0',
       test_flow_flag: '0',
     };
-    expect(await api.batchOrderPackages(batch)).toMatchObject({
+    expect(await api.batchOrderPackages(batch, anyTime)).toMatchObject({
       kind: 'done',
       data: { device_order: [{ order_id: '8944538532008160222', device_id: iccid }] },
     });
@@ -539,6 +543,109 @@ describe('confirm, listOrders, probe and the other calls', () => {
     expect(await api.syncAssetInfo()).toMatchObject({ data: [{ assetId: iccid, lifeCycle: '2' }] });
     for (const request of requests) expect(bodyOf(request).sign).toBe(expectedSign(bodyOf(request)));
     expect(bodyOf(requests[0]).deviceList).toEqual([iccid]);
+  });
+});
+
+describe('purchase of several SIMs in one call', () => {
+  const iccids = [iccid, '89852022018041800200', '89852022018041800218'] as const;
+  const orders = iccids.map((simId, i) => {
+    const subject = subjectOf('linksfield-csss', 'iccid', simId);
+    if (subject === null) throw new Error('the test ICCID must be readable');
+    return order('order', { actionId: `a${i}`, subject });
+  });
+  const row = (device_id: string, changes: Record<string, unknown> = {}) => ({
+    error: '0000',
+    errorMsg: 'success',
+    order_id: `O-${device_id.slice(-3)}`,
+    device_id,
+    order_start_date: null,
+    order_expire_date: null,
+    ...changes,
+  });
+  const rows = (...device_order: readonly unknown[]): Answer =>
+    json({ code: '0000', success: true, message: '', data: { device_order } });
+  const buy = async (answer: Answer, settings: Record<string, unknown> = {}) => {
+    const { client, requests } = await open({ answer: () => answer, settings });
+    if (client.purchaseTogether === null) throw new Error('CSSS takes several SIMs in one call');
+    return { outcomes: await client.purchaseTogether(orders, anyTime), requests };
+  };
+
+  test('sends one signed request with every SIM and the plan of them all', async () => {
+    const { outcomes, requests } = await buy(rows(...iccids.map((simId) => row(simId))));
+    expect(outcomes).toEqual(
+      iccids.map((simId) => ({ kind: 'succeeded', providerOrderId: `O-${simId.slice(-3)}`, charge: null })),
+    );
+    expect(requests).toHaveLength(1);
+    expect(requests[0]?.path).toBe('/package/batchOrderPackages');
+    const body = bodyOf(requests[0]);
+    expect(body).toMatchObject({ deviceList: iccids, package_code: 'DP20190726001274', pay_amount: '5.00' });
+    expect(body).not.toHaveProperty('device_id');
+    expect(body.sign).toBe(expectedSign(body));
+  });
+
+  test('lays each row on its SIM, whatever the order of the rows', async () => {
+    const [a, b, c] = iccids;
+    const refused = { error: '2001', errorMsg: 'device not found', order_id: null };
+    const { outcomes } = await buy(rows(row(c), row(b, refused), row(a)));
+    expect(outcomes).toMatchObject([
+      { kind: 'succeeded', providerOrderId: `O-${a.slice(-3)}` },
+      { kind: 'refused', refusal: 'business', code: '2001' },
+      { kind: 'succeeded', providerOrderId: `O-${c.slice(-3)}` },
+    ]);
+  });
+
+  test.each([
+    ['has no row', []],
+    ['has two rows', [row(iccid), row(iccid, { order_id: 'O-other' })]],
+    ['has no order number', [row(iccid, { order_id: null })]],
+    ['has an order number that is none', [row(iccid, { order_id: 'a b' })]],
+    ['shares its order number with another SIM', [row(iccid, { order_id: 'O-200' })]],
+    ['is refused in words that could mean anything', [row(iccid, { error: '2009', errorMsg: 'duplicate' })]],
+  ])('leaves only the SIM unknown that %s', async (_name, own) => {
+    const { outcomes } = await buy(rows(...own, row(iccids[1]), row(iccids[2])));
+    expect(outcomes[0]).toMatchObject({ kind: 'unknown' });
+    expect(outcomes[2]).toMatchObject({ kind: 'succeeded' });
+  });
+
+  test.each([
+    ['a dropped connection', 'drop-connection' as Answer, 'unknown'],
+    ['500', { status: 500, body: '' }, 'unknown'],
+    ['a good reply without rows', json({ code: '0000', success: true, data: {} }), 'unknown'],
+    ['429', { status: 429, body: '', headers: { 'retry-after': '3' } }, 'retryable'],
+    ['403', { status: 403, body: '' }, 'refused'],
+    // It may be about one SIM only, and the others may have been ordered.
+    ['a refusal', json({ code: '2001', success: false, message: 'device not found' }), 'unknown'],
+  ])(
+    'sends one request and says the same of every SIM when the answer is %s',
+    async (_name, answer, kind) => {
+      const { outcomes, requests } = await buy(answer);
+      expect(outcomes.map((outcome) => outcome.kind)).toEqual([kind, kind, kind]);
+      expect(requests).toHaveLength(1);
+      expect(JSON.stringify(outcomes)).not.toContain(secretText);
+    },
+  );
+
+  test('takes a row’s code as the stage explains it', async () => {
+    const unclear = row(iccid, { error: '2009', errorMsg: 'duplicate', order_id: null });
+    const { outcomes } = await buy(rows(unclear, row(iccids[1]), row(iccids[2])), {
+      replyCodes: { '2009': 'business' },
+    });
+    expect(outcomes[0]).toMatchObject({ kind: 'refused', refusal: 'business' });
+  });
+
+  test('refuses to mix plans: that would be our own mistake', async () => {
+    const { client } = await open({ answer: () => rows() });
+    const [first] = orders;
+    if (first === undefined) throw new Error('there are orders');
+    const other = { ...first, plan: plan({ payAmount: '6.00' }) };
+    await expect(client.purchaseTogether?.([first, other], anyTime)).rejects.toThrow('one plan');
+  });
+
+  test('sends nothing once it is too late', async () => {
+    const { client, requests } = await open({ answer: () => rows() });
+    const outcomes = await client.purchaseTogether?.(orders, epochMs(now - 1));
+    expect(outcomes).toMatchObject([{ kind: 'retryable', code: 'too-late' }, {}, {}]);
+    expect(requests).toHaveLength(0);
   });
 });
 

@@ -9,6 +9,7 @@ import { openCubeApi } from '../../../../shared/providers/linksfield-cube/linksf
 import { cubeSettingsSchema } from '../../../../shared/providers/linksfield-cube/plans.ts';
 import type { Admit, NamedSecret } from '../../../../shared/providers/provider.ts';
 import { Secret } from '../../../../shared/signing/index.ts';
+import { anyTime } from '../../../support/any-time.ts';
 import { type Answer, type RecordedRequest, startServer } from '../linksfield-csss/recording-server.ts';
 
 const keys = generateKeyPairSync('rsa', {
@@ -87,7 +88,7 @@ function nonceOf(request: RecordedRequest | undefined): string {
 describe('purchase', () => {
   test('adds a bundle with the documented fields, headers and signature, in one request', async () => {
     const { client, requests } = await open({ answer: () => good({ order_id: 'O-1' }) });
-    expect(await client.purchase(order('order'))).toEqual({
+    expect(await client.purchase(order('order'), anyTime)).toEqual({
       kind: 'succeeded',
       providerOrderId: 'O-1',
       charge: null,
@@ -119,7 +120,7 @@ describe('purchase', () => {
       settings: { sendClientToken: true },
     });
     const plan = { bundleId: 'LP1', bundleType: 11, cycles: 1, activate: false };
-    expect(await client.purchase(order('order', { plan }))).toMatchObject({
+    expect(await client.purchase(order('order', { plan }), anyTime)).toMatchObject({
       kind: 'succeeded',
       providerOrderId: null,
     });
@@ -136,7 +137,7 @@ describe('purchase', () => {
     const { client, requests } = await open({
       answer: () => good({ order_id: 'OL-1', status: 1, created_at: 1_674_197_059_000 }),
     });
-    expect(await client.purchase(order('renew'))).toMatchObject({
+    expect(await client.purchase(order('renew'), anyTime)).toMatchObject({
       kind: 'succeeded',
       providerOrderId: 'OL-1',
     });
@@ -163,7 +164,7 @@ describe('purchase', () => {
   ])('sends exactly one request when the answer is %s', async (_name, answer, kind) => {
     for (const what of ['order', 'renew'] as const) {
       const { client, requests } = await open({ answer: () => answer });
-      const outcome = await client.purchase(order(what));
+      const outcome = await client.purchase(order(what), anyTime);
       expect(outcome.kind).toBe(kind);
       expect(requests).toHaveLength(1);
       expect(JSON.stringify(outcome)).not.toContain('PRIVATE KEY');
@@ -172,7 +173,10 @@ describe('purchase', () => {
 
   test('leaves a renewal without an order id unknown, since its page promises one', async () => {
     const { client } = await open({ answer: () => good(null) });
-    expect(await client.purchase(order('renew'))).toMatchObject({ kind: 'unknown', code: 'unreadable-data' });
+    expect(await client.purchase(order('renew'), anyTime)).toMatchObject({
+      kind: 'unknown',
+      code: 'unreadable-data',
+    });
   });
 
   test.each([
@@ -182,7 +186,7 @@ describe('purchase', () => {
     ['a store that is down', () => Promise.reject(new Error('PRIVATE KEY'))],
   ])('sends nothing with %s and shows none of it', async (_name, secrets) => {
     const { client, requests } = await open({ answer: () => good(null), secrets });
-    const outcome = await client.purchase(order('order'));
+    const outcome = await client.purchase(order('order'), anyTime);
     expect(outcome).toMatchObject({ kind: 'retryable', code: 'no-api-key' });
     expect(JSON.stringify(outcome)).not.toContain('PRIVATE KEY');
     expect(requests).toEqual([]);
@@ -207,7 +211,7 @@ describe('purchase', () => {
   ])('sends nothing for %s', async (_name, bad, code) => {
     const { client, requests } = await open({ answer: () => good(null) });
     expect(await client.prepare(bad)).toMatchObject({ kind: 'impossible', code });
-    expect(await client.purchase(bad)).toMatchObject({ kind: 'refused', code });
+    expect(await client.purchase(bad, anyTime)).toMatchObject({ kind: 'refused', code });
     expect(requests).toEqual([]);
   });
 });
@@ -221,6 +225,40 @@ const bundle = {
   added_at: 1_600_000_000_000,
   end_at: 1_700_000_000_000,
 };
+
+describe('renewal of several SIMs in one order', () => {
+  const iccids = [iccid, '89852022018041800200'] as const;
+  const orders = iccids.map((simId, i) => {
+    const subject = subjectOf('linksfield-cube', 'iccid', simId);
+    if (subject === null) throw new Error('the test ICCID must be readable');
+    return order('renew', { actionId: `a${i}`, subject, reference: `abcdef012345678${i}` });
+  });
+
+  test('sends one order with all SIMs, and gives each its part of the one order number', async () => {
+    const { client, requests } = await open({ answer: () => good({ order_id: 'OL-1', status: 1 }) });
+    expect(await client.purchaseTogether?.(orders, anyTime)).toEqual(
+      iccids.map((simId) => ({ kind: 'succeeded', providerOrderId: `OL-1/${simId}`, charge: null })),
+    );
+    expect(requests).toHaveLength(1);
+    expect(JSON.parse(requests[0]?.bodyText ?? '')).toEqual({
+      items: [{ id: 'CP-1', quantity: 1, sim_ids: iccids }],
+      extra: { po: 'abcdef0123456780' },
+    });
+  });
+
+  test.each([
+    ['a dropped connection', 'drop-connection' as Answer, 'unknown'],
+    ['429', { status: 429, body: '' }, 'retryable'],
+    ['401', { status: 401, body: '' }, 'refused'],
+    // Which SIM is not known is not said, nor what became of the others.
+    ['an unknown SIM', { status: 200, body: '{"status":{"code":"CB-01-0001"}}' }, 'unknown'],
+  ])('says the same of every SIM when the answer is %s', async (_name, answer, kind) => {
+    const { client, requests } = await open({ answer: () => answer });
+    const outcomes = await client.purchaseTogether?.(orders, anyTime);
+    expect(outcomes?.map((outcome) => outcome.kind)).toEqual([kind, kind]);
+    expect(requests).toHaveLength(1);
+  });
+});
 
 describe('questions', () => {
   test('record every bundle of the SIM, signing the query as texts', async () => {
@@ -299,7 +337,7 @@ describe('questions', () => {
       },
     });
     await client.prepare(order('order'));
-    await client.purchase(order('order'));
+    await client.purchase(order('order'), anyTime);
     expect(steps).toEqual(['admit', 'GET', 'release', 'POST']);
     const busy = await open({
       answer: () => good(null),

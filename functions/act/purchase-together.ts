@@ -1,0 +1,137 @@
+import type { Action } from '../../shared/core/action.ts';
+import { joinPool } from '../../shared/core/coalesce.ts';
+import { inState } from '../../shared/core/lifecycle.ts';
+import { after, type EpochMs, elapsed, milliseconds, seconds } from '../../shared/core/time.ts';
+import { sha256Hex } from '../../shared/platform/digest.ts';
+import { loadAction } from '../../shared/store/action-store.ts';
+import type { Versioned } from '../../shared/store/event-store.ts';
+import { loadPool, type PoolPlace, writePool } from '../../shared/store/pool-store.ts';
+import { releaseAccountSlot } from '../../shared/store/rate-limiter.ts';
+import type { ActionRow } from '../../shared/store/rows.ts';
+import type { ActDeps } from './act-deps.ts';
+import { type PreparedAction, withPrepared } from './before-call.ts';
+import { racesMax, ruleOf, waitUntil } from './change-action.ts';
+import { callAndSettle, claimAction, takeSlot } from './paid-call.ts';
+
+/**
+ * A call for several SIMs leaves within this of its slot; the slot counts as used for as long, so that the provider's
+ * limit holds however long the claims take.
+ */
+const leavesWithin = seconds(3);
+
+/** Claims stop here, so that those that were made are still sent in time. */
+const claimsFor = seconds(2);
+
+/**
+ * Whether an action may share a call: its rule says so, and it was never tried before. One that was goes alone, so that
+ * a SIM which spoils a call spoils it once, and its own refusal is clear.
+ */
+export function goesTogether(action: Action, deps: ActDeps): boolean {
+  return simsPerCallOf(action, deps) > 1 && action.attempts === 0;
+}
+
+function simsPerCallOf(action: Action, deps: ActDeps): number {
+  return deps.client.purchaseTogether === null ? 1 : (ruleOf(action, deps)?.simsPerCall ?? 1);
+}
+
+interface Ready {
+  readonly row: Versioned<ActionRow>;
+  readonly prepared: PreparedAction;
+}
+
+/**
+ * Joins the pool of the action's plan, and takes it to the provider when it is this worker's turn. Each SIM keeps its
+ * own claim, lease, reservation, outcome and verification; only the request is shared.
+ */
+export async function purchaseTogether(own: Ready, deps: ActDeps): Promise<void> {
+  const { action } = own.row.value;
+  const waiting = withPrepared(own.row, own.prepared);
+  const place = placeOf(action);
+  const simsPerCall = simsPerCallOf(action, deps);
+  for (let race = 0; race < racesMax; race++) {
+    const pool = await loadPool(deps.table, place);
+    const [now, jitter] = [deps.clock(), deps.random.fraction()];
+    const joining = joinPool(pool.value, { actionId: action.actionId, simsPerCall, now, jitter });
+    if (joining.kind === 'lead') return lead({ own, place, pool, joining }, deps);
+    const stored =
+      joining.pool === null || (await writePool(deps.table, place, pool, joining.pool)) === 'written';
+    if (stored) return waitUntil(waiting, joining.until, 'waits for other SIMs with its plan', deps);
+  }
+  const soon = after(deps.clock(), milliseconds(1_000 * (1 + deps.random.fraction())));
+  return waitUntil(waiting, soon, 'too many workers join the pool at once', deps);
+}
+
+/** Only what buys the same for the same rule at the same most may share a request. */
+function placeOf({ ruleId, kind, plan, maxCost, subject }: Action): PoolPlace {
+  const same = sha256Hex(JSON.stringify([kind, plan, maxCost]));
+  return { provider: subject.provider, poolId: `${ruleId}#${same.slice(0, 16)}` };
+}
+
+interface Lead {
+  readonly own: Ready;
+  readonly place: PoolPlace;
+  readonly pool: Awaited<ReturnType<typeof loadPool>>;
+  readonly joining: Extract<ReturnType<typeof joinPool>, { kind: 'lead' }>;
+}
+
+async function lead({ own, place, pool, joining }: Lead, deps: ActDeps): Promise<void> {
+  const { action } = own.row.value;
+  const waiting = withPrepared(own.row, own.prepared);
+  const token = `${action.actionId}:${action.fence + 1}`;
+  const slotAt = deps.clock();
+  const slot = await takeSlot({ token, leavesWithin }, deps);
+  if (slot.kind === 'wait') {
+    // The pool waits for the slot too. Losing this write to another worker is fine: it goes on there.
+    const members = [...joining.members, ...joining.rest.members];
+    await writePool(deps.table, place, pool, { members, closesAt: slot.until });
+    return waitUntil(waiting, slot.until, slot.why, deps);
+  }
+  try {
+    if ((await writePool(deps.table, place, pool, joining.rest)) === 'conflict') {
+      return await waitUntil(waiting, after(deps.clock(), seconds(1)), 'another worker took the pool', deps);
+    }
+    const claimed = await claimMembers({ own, place, members: joining.members, slotAt }, deps);
+    if (claimed.length > 0) await callAndSettle(claimed, after(slotAt, leavesWithin), deps);
+  } finally {
+    if (deps.limits.connectionsMax !== null)
+      await releaseAccountSlot(deps.table, deps.limits.provider, token);
+  }
+}
+
+interface Members {
+  readonly own: Ready;
+  readonly place: PoolPlace;
+  readonly members: readonly string[];
+  readonly slotAt: EpochMs;
+}
+
+/** Claims one after the other: they all count in the same caps, and would only stand in each other's way. */
+async function claimMembers(
+  { own, place, members, slotAt }: Members,
+  deps: ActDeps,
+): Promise<readonly Versioned<ActionRow>[]> {
+  const claimed: Versioned<ActionRow>[] = [];
+  for (const actionId of members) {
+    if (elapsed(slotAt, deps.clock()) > claimsFor) break;
+    const member = actionId === own.row.value.action.actionId ? own : await loadMember(actionId, place, deps);
+    const running = member === null ? null : await claimAction(member.row, member.prepared, deps);
+    if (running !== null) claimed.push(running);
+  }
+  return claimed;
+}
+
+/**
+ * A member as it stands now, due at once; null when it has moved on, no longer fits, or must be prepared anew: then it
+ * comes back at its own due time.
+ */
+async function loadMember(actionId: string, place: PoolPlace, deps: ActDeps): Promise<Ready | null> {
+  const row = await loadAction(deps.table, actionId);
+  if (row === null) return null;
+  const { action } = row.value;
+  const now = deps.clock();
+  const { prepared } = action;
+  if (action.state.name !== 'planned' || prepared === null || prepared.until <= now) return null;
+  if (!goesTogether(action, deps) || placeOf(action).poolId !== place.poolId) return null;
+  const due = inState(action, { name: 'planned', dueAt: now }, action.stateSince);
+  return { row: { ...row, value: { ...row.value, action: due } }, prepared };
+}

@@ -1,0 +1,237 @@
+import { describe, expect, it } from 'vitest';
+import { z } from 'zod';
+import { act } from '../../../functions/act/act.ts';
+import type { Action } from '../../../shared/core/action.ts';
+import { minutes, seconds } from '../../../shared/core/time.ts';
+import type { Fault } from '../../provider-simulator/faults.ts';
+import {
+  actDeps,
+  actionOf,
+  cause,
+  changeProvider,
+  changeRule,
+  csssPlan,
+  drainQueue,
+  drive,
+  expiredEvent,
+  holdCsssOrder,
+  openWorld,
+  paidCalls,
+  pass,
+  simOf,
+  stop,
+  type World,
+} from './act-world.ts';
+
+const csss = 'linksfield-csss';
+const ruleId = 'order-again-after-expiry';
+
+/** A world whose rule lets four SIMs share a call, with so many actions planned at the same moment. */
+async function openShop(sims: number, simsPerCall = 4): Promise<{ world: World; actionIds: string[] }> {
+  const world = await openWorld();
+  changeRule(world, ruleId, { simsPerCall });
+  const actionIds: string[] = [];
+  for (let n = 1; n <= sims; n++) {
+    holdCsssOrder(world, n, `ORDER_${n}`, 'ended');
+    actionIds.push(await cause(world, expiredEvent(world, n)));
+  }
+  return { world, actionIds };
+}
+
+const batchPath = /batchOrderPackages$/;
+const batchSchema = z.looseObject({ deviceList: z.array(z.string()) });
+
+/** The bodies of the calls for several SIMs. */
+const batchBodies = (world: World) =>
+  world.sent
+    .filter(({ path }) => batchPath.test(path))
+    .map(({ bodyText }) => batchSchema.parse(JSON.parse(bodyText)));
+
+const batches = (world: World) => batchBodies(world).map(({ deviceList }) => deviceList);
+
+const actionsOf = (world: World, ids: readonly string[]): Promise<Action[]> =>
+  Promise.all(ids.map((id) => actionOf(world, id)));
+
+/** What the provider sold to a SIM since the world began. */
+const boughtFor = (world: World, n: number): number =>
+  world.simulator.books.purchases.filter(({ simId }) => simId === simOf(world, csss, n).simId).length;
+
+function onBatch(world: World, fault: Fault, times = 1): void {
+  world.simulator.faults.add({ match: ({ path }) => batchPath.test(path), times, fault });
+}
+
+const names = (actions: readonly Action[]): readonly string[] => actions.map(({ state }) => state.name);
+
+describe('actions of one rule that are due together', () => {
+  it('leave in one call, and each SIM has its own order, claim and charge', async () => {
+    const { world, actionIds } = await openShop(4);
+    await pass(world, minutes(1));
+    const actions = await actionsOf(world, actionIds);
+    expect(names(actions)).toEqual(['succeeded', 'succeeded', 'succeeded', 'succeeded']);
+    expect(batches(world)).toHaveLength(1);
+    expect(paidCalls(world)).toBe(1);
+    const orders = actions.map(({ state }) => (state.name === 'succeeded' ? state.providerOrderId : null));
+    expect(new Set(orders).size).toBe(4);
+    for (const [i, action] of actions.entries()) {
+      expect(boughtFor(world, i + 1)).toBe(1);
+      expect(action).toMatchObject({ attempts: 1, fence: 1, money: { chargedMinor: 300, reservedMinor: 0 } });
+    }
+  });
+
+  it('go by themselves where the rule does not ask for sharing', async () => {
+    const { world, actionIds } = await openShop(4, 1);
+    await pass(world, minutes(1));
+    expect(names(await actionsOf(world, actionIds))).toEqual(Array(4).fill('succeeded'));
+    expect(batches(world)).toHaveLength(0);
+    expect(paidCalls(world)).toBe(4);
+  });
+
+  it('leave in calls of at most as many SIMs as one takes, and the rest a little later', async () => {
+    const { world, actionIds } = await openShop(9);
+    await pass(world, minutes(3));
+    expect(names(await actionsOf(world, actionIds))).toEqual(Array(9).fill('succeeded'));
+    expect(Math.max(...batches(world).map((sims) => sims.length))).toBe(4);
+    expect(batches(world).flat()).toHaveLength(new Set(batches(world).flat()).size);
+    for (let n = 1; n <= 9; n++) expect(boughtFor(world, n)).toBe(1);
+  });
+
+  it('go as a plain order when nobody else came', async () => {
+    const { world, actionIds } = await openShop(1);
+    await pass(world, seconds(20));
+    expect(names(await actionsOf(world, actionIds))).toEqual(['succeeded']);
+    expect(batches(world)).toHaveLength(0);
+    expect(paidCalls(world)).toBe(1);
+  });
+
+  it('do not mix with those of another plan', async () => {
+    const { world, actionIds } = await openShop(2);
+    const rule = world.policy.rules.find((one) => one.ruleId === ruleId);
+    changeRule(world, ruleId, { plan: { ...rule?.plan, payAmount: '2.50' } });
+    for (const n of [3, 4]) {
+      holdCsssOrder(world, n, `ORDER_${n}`, 'ended');
+      actionIds.push(await cause(world, expiredEvent(world, n)));
+    }
+    await pass(world, minutes(1));
+    expect(names(await actionsOf(world, actionIds))).toEqual(Array(4).fill('succeeded'));
+    expect(batches(world).map((sims) => sims.length)).toEqual([2, 2]);
+  });
+});
+
+describe('a call for several SIMs whose answer is lost', () => {
+  it.each([
+    ['a hang after it was carried out', { kind: 'hang', commit: true }],
+    ['a dropped connection after it was carried out', { kind: 'drop', commit: true }],
+    ['a 500 after it was carried out', { kind: 'http-error', status: 500, commit: true }],
+    ['an unreadable answer', { kind: 'malformed-json', commit: true }],
+  ] as const)('is looked up SIM by SIM and adopted: %s', async (_name, fault) => {
+    const { world, actionIds } = await openShop(4);
+    onBatch(world, fault);
+    await pass(world, minutes(60));
+    for (const { state } of await actionsOf(world, actionIds))
+      expect(state).toMatchObject({ name: 'succeeded', adopted: true });
+    expect(paidCalls(world)).toBe(1);
+    for (let n = 1; n <= 4; n++) expect(boughtFor(world, n)).toBe(1);
+  });
+
+  it('is tried again SIM by SIM once each absence is proven, never together a second time', async () => {
+    const { world, actionIds } = await openShop(4);
+    onBatch(world, { kind: 'hang', commit: false });
+    await pass(world, minutes(120));
+    for (const action of await actionsOf(world, actionIds)) {
+      expect(action.state).toMatchObject({ name: 'succeeded', adopted: false });
+      expect(action.attempts).toBe(2);
+    }
+    expect(batches(world)).toHaveLength(1);
+    expect(paidCalls(world)).toBe(5);
+    for (let n = 1; n <= 4; n++) expect(boughtFor(world, n)).toBe(1);
+  });
+
+  it('leaves each SIM to its own verification when the worker dies before the answer', async () => {
+    const { world, actionIds } = await openShop(4);
+    world.wire.stallMs = (path) => (batchPath.test(path) ? minutes(5) : 0);
+    await pass(world, minutes(4));
+    world.wire.stallMs = () => 0;
+    await pass(world, minutes(60));
+    expect(names(await actionsOf(world, actionIds))).toEqual(Array(4).fill('succeeded'));
+    expect(paidCalls(world)).toBe(1);
+    for (let n = 1; n <= 4; n++) expect(boughtFor(world, n)).toBe(1);
+  });
+});
+
+describe('a call for several SIMs', () => {
+  it('is refused for one SIM and carried out for the others, as each row says', async () => {
+    const { world, actionIds } = await openShop(4);
+    const unfit = simOf(world, csss, 2);
+    world.simulator.books.sims.delete(`${csss}/${unfit.simId}`);
+    await pass(world, minutes(1));
+    expect(names(await actionsOf(world, actionIds))).toEqual([
+      'succeeded',
+      'refused',
+      'succeeded',
+      'succeeded',
+    ]);
+    const refused = (await actionsOf(world, actionIds))[1];
+    expect(refused?.money).toMatchObject({ reservedMinor: 0, chargedMinor: 0 });
+  });
+
+  it('that is refused as a whole proves nothing about any SIM: each is looked up and goes alone', async () => {
+    const { world, actionIds } = await openShop(4);
+    onBatch(world, { kind: 'refuse', code: '2001', message: 'device not found' });
+    await pass(world, minutes(2));
+    expect(new Set(names(await actionsOf(world, actionIds)))).toEqual(new Set(['unknown']));
+    await pass(world, minutes(120));
+    expect(names(await actionsOf(world, actionIds))).toEqual(Array(4).fill('succeeded'));
+    expect(batches(world)).toHaveLength(1);
+  });
+
+  it('that the rate limit turned away frees every SIM at once', async () => {
+    const { world, actionIds } = await openShop(4);
+    onBatch(world, { kind: 'rate-limit', retryAfterSec: 5 });
+    await pass(world, minutes(10));
+    for (const action of await actionsOf(world, actionIds)) {
+      expect(action.state.name).toBe('succeeded');
+      expect(action.verifications).toBe(0);
+    }
+    for (let n = 1; n <= 4; n++) expect(boughtFor(world, n)).toBe(1);
+  });
+
+  it('leaves out a SIM for which no cap has room', async () => {
+    const { world, actionIds } = await openShop(4);
+    changeProvider(world, csss, { caps: { dayMinor: 900, monthMinor: null } });
+    await pass(world, minutes(1));
+    const states = names(await actionsOf(world, actionIds));
+    expect(states.filter((name) => name === 'succeeded')).toHaveLength(3);
+    expect(states.filter((name) => name === 'parked')).toHaveLength(1);
+    expect(batches(world).map((sims) => sims.length)).toEqual([3]);
+  });
+
+  it('waits while the operator has stopped everything', async () => {
+    const { world, actionIds } = await openShop(3);
+    await pass(world, seconds(2));
+    await stop(world, true);
+    await pass(world, minutes(3));
+    expect(paidCalls(world)).toBe(0);
+    await stop(world, false);
+    await pass(world, minutes(3));
+    expect(names(await actionsOf(world, actionIds))).toEqual(Array(3).fill('succeeded'));
+  });
+
+  it('buys once for each SIM when many workers lead at once', async () => {
+    const { world, actionIds } = await openShop(6);
+    await drainQueue(world, csss);
+    for (let round = 0; round < 4; round++) {
+      const workers = [...actionIds, ...actionIds].map((id) => act(id, actDeps(world, csss)));
+      await drive(world, Promise.allSettled(workers));
+      await pass(world, seconds(7));
+    }
+    await pass(world, minutes(5));
+    expect(names(await actionsOf(world, actionIds))).toEqual(Array(6).fill('succeeded'));
+    for (let n = 1; n <= 6; n++) expect(boughtFor(world, n)).toBe(1);
+  });
+
+  it('names the plan of the rule', async () => {
+    const { world } = await openShop(4);
+    await pass(world, minutes(1));
+    expect(batchBodies(world)).toMatchObject([{ package_code: csssPlan, pay_amount: '3.00' }]);
+  });
+});
