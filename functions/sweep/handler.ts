@@ -8,7 +8,7 @@ import { systemRandom } from '../../shared/platform/random.ts';
 import { makeSqsClient } from '../../shared/queue/sqs-client.ts';
 import { sqsWorkQueue } from '../../shared/queue/sqs-work-queue.ts';
 import type { WorkQueue } from '../../shared/queue/work-queue.ts';
-import { findDueActions } from '../../shared/store/due-work.ts';
+import { findDueActions, longestWait } from '../../shared/store/due-work.ts';
 import { makeDynamoClient } from '../../shared/store/dynamo-client.ts';
 import { dynamoTable } from '../../shared/store/dynamo-table.ts';
 import { envSchema } from './env.ts';
@@ -44,6 +44,7 @@ export async function handler(lambdaEvent: unknown): Promise<SweepResult> {
   try {
     const result = await sweep(now, deps);
     const orphans = await countOrphans(now);
+    const held = await longestWait(deps.table, 'held', now);
     const silent = await watchSilence(now, { ...deps, providers: [...deps.actions.keys()] });
     metrics({
       at: now,
@@ -52,6 +53,7 @@ export async function handler(lambdaEvent: unknown): Promise<SweepResult> {
         { name: 'Sweeps', value: 1, unit: 'Count' },
         { name: 'OldestDueWork', value: result.oldestMs, unit: 'Milliseconds' },
         { name: 'OrphanedActions', value: orphans, unit: 'Count' },
+        { name: 'OldestHeld', value: held, unit: 'Milliseconds' },
         { name: 'SilentProviders', value: silent.length, unit: 'Count' },
       ],
     });

@@ -121,6 +121,13 @@ function wholeStage({ stage, state, service }: AlarmProps): readonly Watched[] {
       atLeast: 1,
     },
     {
+      id: 'HeldLong',
+      reason:
+        'An action has waited over 4 hours for approval, because its rule asks for it or a breaker held the SIM back. Notices come about a day before a plan ends, so most of that day is still left. Look with npx simhook actions --state held, then action approve or action cancel.',
+      metric: figure('OldestHeld', {}, Stats.MAXIMUM),
+      atLeast: hours(4),
+    },
+    {
       id: 'ProvidersSilent',
       reason:
         'A provider has been silent for longer than its own usual gap, as the sweep learned it: the provider may have switched the address off. The log of sweep names it.',

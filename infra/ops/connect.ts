@@ -11,7 +11,7 @@ import { checkStage, loadStageFile } from '../local/load-stage.ts';
 import { loadLocalSecrets, memorySecretSource } from '../local/local-secrets.ts';
 import type { AwsAccess } from './aws-access.ts';
 import { misused, notFound, OpsError } from './failure.ts';
-import { readDeployedStage, readStageModule, type StageModule } from './stage-module.ts';
+import { readNamedStage, readStageModule, type StageModule } from './stage-module.ts';
 import type { OpsWorld } from './world.ts';
 
 /** The system that a command works on. The commands can't tell which world it runs in. */
@@ -101,7 +101,7 @@ export async function openStage(where: Where, world: OpsWorld): Promise<OpenStag
     const stage = await loadStage(stageFile, world);
     return { stage, secrets: openSecrets(where, stage, world), region: null };
   }
-  const file = stageFile === null ? await readDeployedStage(place.name) : await readStageFile(stageFile);
+  const file = stageFile === null ? await readNamedStage(place.name) : await readStageFile(stageFile);
   const stage = checkStage(file, world.providers);
   if (stage.name !== place.name) {
     throw misused(

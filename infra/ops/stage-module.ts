@@ -49,7 +49,7 @@ export function stageFilePath(name: string): string | null {
 }
 
 /** Reads `infra/stages/<name>.ts`. Throws OpsError `not-found` with the stages that are there. */
-export async function readDeployedStage(name: string): Promise<StageModule> {
+export async function readNamedStage(name: string): Promise<StageModule> {
   const path = stageFilePath(name);
   if (path !== null) return readStageModule(path, `infra/stages/${name}.ts`);
   const known = readdirSync(fileURLToPath(stagesFolder))
@@ -62,5 +62,5 @@ export async function readDeployedStage(name: string): Promise<StageModule> {
 
 /** The region that a stage is pinned to; null when it has no file here, or names none. */
 export async function pinnedRegion(name: string): Promise<string | null> {
-  return stageFilePath(name) === null ? null : (await readDeployedStage(name)).region;
+  return stageFilePath(name) === null ? null : (await readNamedStage(name)).region;
 }

@@ -58,6 +58,13 @@ export interface Stage {
 /** Longest paid call: infra/topology.ts fits functions and leases to it. A longer one would never be started. */
 export const callTimeoutMax = seconds(20);
 
+/**
+ * Shortest time in which an order may still appear in a provider's records. With less, an order on its way would be
+ * taken for absent and bought again. Cube, the only one with figures, ends 99 % of its calls within 4 s, and the rest
+ * is what this is for (protocols/linksfield.md, section 5.1); a minute is also what lies between the two looks of D6.
+ */
+export const lateCommitMin = minutes(1);
+
 /** A SIM remembers so many claims (shared/core/lifecycle.ts), so a breaker above it would never open. */
 export const simPurchasesMax = 20;
 
@@ -113,7 +120,12 @@ const providerSchema = z.strictObject({
       requestsPerSec: z.number().int().min(1).max(1000).optional(),
       connectionsMax: z.number().int().min(1).max(1000).optional(),
       requestsPerDay: z.number().int().min(1).optional(),
-      lateCommit: durationSchema.optional(),
+      lateCommit: durationSchema
+        .refine(
+          (span) => span >= lateCommitMin,
+          `an order may appear late in a provider's records, so at least ${lateCommitMin / 1_000}s: before that, its absence proves nothing and a second one would be bought`,
+        )
+        .optional(),
       callTimeout: durationSchema
         .refine((span) => span <= callTimeoutMax, `a call may take ${callTimeoutMax / 1_000}s at most`)
         .optional(),
@@ -271,6 +283,14 @@ function checkProvider(
       report(['providers', id, 'settings', ...issue.path], issue.message);
     return null;
   }
+  entry.callbacks.variants?.forEach((variant, i) => {
+    if (known.callbackVariants.includes(variant)) return;
+    const names = known.callbackVariants.join(', ');
+    report(
+      ['providers', id, 'callbacks', 'variants', i],
+      `there is no variant "${variant}"; ${id} has ${names}`,
+    );
+  });
   for (const scope of ['sim', 'provider'] as const) {
     for (const period of ['day', 'month'] as const) {
       const cap = entry.caps[scope][period];

@@ -198,6 +198,8 @@ export interface OpenClient extends ProviderClient {
 export interface Provider<Settings = unknown> {
   readonly id: ProviderId;
   readonly callbacks: CallbackSide;
+  /** Names of the signature variants that `callbacks.verify` knows. Here, since receive checks none and must stay small. */
+  readonly callbackVariants: readonly string[];
   readonly profile: ProviderProfile;
   readonly costs: RequestCosts;
   /** Most SIMs that one paid call takes, for the kinds of action that can share one. */

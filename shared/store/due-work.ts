@@ -3,7 +3,7 @@ import type { ProviderId } from '../core/subject.ts';
 import { after, type EpochMs } from '../core/time.ts';
 import { StoreError } from './errors.ts';
 import { eventGrace } from './event-store.ts';
-import { actionItem, dueActions, dueEvents, eventItem, shards } from './item-layout.ts';
+import { actionItem, dueActions, dueEvents, eventItem, shards, waitingActions } from './item-layout.ts';
 import { readRow } from './rows.ts';
 import type { Item, Key, Table } from './table.ts';
 
@@ -63,6 +63,14 @@ export async function findDueActions(
     return { kind: 'action', id, correlationId, group: subject.key, dueAt: since, sweeps, item };
   });
   return works.filter((work) => work.dueAt <= now);
+}
+
+/** How long the longest waiting action has waited for a human, in ms; 0 when none waits. May lag behind writes. */
+export async function longestWait(table: Table, state: 'held' | 'parked', now: EpochMs): Promise<number> {
+  const oldest = { from: 'due', pk: waitingActions(state), upTo: now } as const;
+  const { items } = await table.query(oldest, { limit: 1, cursor: null });
+  const [item] = items;
+  return item === undefined ? 0 : now - dueOf(item);
 }
 
 function readEach(

@@ -11,6 +11,7 @@ import { secretMarkOf } from '../../infra/names.ts';
 import { findDeployed } from '../../infra/ops/cloudformation-stage.ts';
 import production from '../../infra/stages/production.ts';
 import { topology } from '../../infra/topology.ts';
+import { metricNamespace } from '../../shared/platform/metrics.ts';
 import { tableSchema } from '../../shared/store/table-schema.ts';
 import { startControlPlane } from '../support/aws-control-plane.ts';
 import { resolver } from './deployed-world.ts';
@@ -498,6 +499,7 @@ describe('alarms', () => {
       'ScheduleDead',
       'WorkOverdue',
       'ActionsOrphaned',
+      'HeldLong',
       'ProvidersSilent',
       'CallbacksNotTaken',
       'ReceiveThrottled',
@@ -528,6 +530,19 @@ describe('alarms', () => {
       const phrase = /\$\.message = "(.*)"/.exec(String(Properties.FilterPattern))?.[1];
       expect(source).toContain(`'${phrase}'`);
     }
+  });
+
+  it('watch figures that the functions really write', () => {
+    const written = ['sweep/handler', 'act/metrics', 'receive/metrics', 'reconcile/metrics']
+      .map((name) => new URL(`../../functions/${name}.ts`, import.meta.url))
+      .map((url) => readFileSync(url, 'utf8'))
+      .join('\n');
+    const ours = [...alarms().values()]
+      .filter(({ Properties }) => Properties.Namespace === metricNamespace)
+      .map(({ Properties }) => String(Properties.MetricName))
+      .filter((name) => !name.startsWith('ProviderStopped-'));
+    expect(ours.length).toBeGreaterThan(10);
+    for (const name of ours) expect(written).toContain(`'${name}'`);
   });
 
   it('warn of spend at 80 % of a day’s cap', () => {

@@ -1,3 +1,4 @@
+import { eiotclubCallbackVariants } from '../../signing/index.ts';
 import type { Provider } from '../provider.ts';
 import { callbacks } from './eiotclub-callbacks.ts';
 import { createClient } from './eiotclub-client.ts';
@@ -8,6 +9,7 @@ import { costs, profile } from './profile.ts';
 export const eiotclub: Provider<EiotclubSettings> = {
   id: 'eiotclub',
   callbacks,
+  callbackVariants: eiotclubCallbackVariants,
   profile,
   costs,
   // Its orders name one ICCID. Source: protocols/eiotclub.md, section on orderPackage.

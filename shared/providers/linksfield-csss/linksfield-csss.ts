@@ -1,3 +1,4 @@
+import { csssCallbackVariants } from '../../signing/index.ts';
 import type { Provider } from '../provider.ts';
 import { linksfieldCsssCallbacks } from './callback-scheme.ts';
 import { csssId } from './callback-wire.ts';
@@ -15,6 +16,7 @@ import { csssCosts, csssProfile, csssSimsPerCall } from './profile.ts';
 export const linksfieldCsss: Provider<CsssSettings> = {
   id: csssId,
   callbacks: linksfieldCsssCallbacks,
+  callbackVariants: csssCallbackVariants,
   profile: csssProfile,
   costs: csssCosts,
   simsPerCall: { order: csssSimsPerCall },

@@ -1,3 +1,4 @@
+import { cubeNotificationVariants } from '../../signing/index.ts';
 import type { Provider } from '../provider.ts';
 import { linksfieldCubeCallbacks } from './callback-scheme.ts';
 import { cubeId } from './callback-wire.ts';
@@ -9,6 +10,7 @@ import { cubeCosts, cubeProfile, cubeSimsPerCall } from './profile.ts';
 export const linksfieldCube: Provider<CubeSettings> = {
   id: cubeId,
   callbacks: linksfieldCubeCallbacks,
+  callbackVariants: cubeNotificationVariants,
   profile: cubeProfile,
   costs: cubeCosts,
   simsPerCall: { renew: cubeSimsPerCall },

@@ -166,6 +166,19 @@ describe('a good stage', () => {
     });
   });
 
+  it('may pin any variant that its provider verifies by, and wait a minute for a late order at least', () => {
+    for (const { id, callbackVariants } of providers) {
+      expect(callbackVariants.length).toBeGreaterThan(10);
+      const callbacks = { variants: [...callbackVariants] };
+      const settings = id === 'linksfield-csss' ? { accessCode: 'P1' } : {};
+      const stage = stageFrom({
+        ...stageOf({ rules: [] }),
+        providers: { [id]: { currency: 'USD', settings, callbacks, limits: { lateCommit: '1m' } } },
+      });
+      expect(stage.providers[0]?.callbacks.verification.variants).toEqual(callbackVariants);
+    }
+  });
+
   it('is the local one that comes along', () => {
     expect(stageFrom(localStage).policy.rules.length).toBeGreaterThanOrEqual(3);
   });
@@ -203,6 +216,18 @@ const missing = (field: string): BadStage => {
 };
 
 const bad: readonly BadStage[] = [
+  inProvider(
+    'a signature variant that is misspelt',
+    { callbacks: { variants: ['raw-text/typo'] } },
+    '"variants"',
+    'providers.eiotclub.callbacks.variants.0: there is no variant "raw-text/typo"; eiotclub has raw-text/',
+  ),
+  inProvider(
+    'an absence that would be proven at once',
+    { limits: { lateCommit: '0s' } },
+    '"lateCommit"',
+    "providers.eiotclub.limits.lateCommit: an order may appear late in a provider's records, so at least 60s",
+  ),
   inRule(
     'a duration without a unit',
     { cooldown: '12 hours' },

@@ -5,7 +5,7 @@ import { after, before, days, minutes, seconds } from '../../../shared/core/time
 import type { LogFields } from '../../../shared/platform/log.ts';
 import { openSqliteWorkQueue } from '../../../shared/queue/sqlite-work-queue.ts';
 import { loadAction, replaceAction } from '../../../shared/store/action-store.ts';
-import { findDueActions, findDueEvents, putOffSweep } from '../../../shared/store/due-work.ts';
+import { findDueActions, findDueEvents, longestWait, putOffSweep } from '../../../shared/store/due-work.ts';
 import { loadEvent } from '../../../shared/store/event-store.ts';
 import type { SqliteTable } from '../../../shared/store/sqlite-table.ts';
 import { noon } from '../core/samples.ts';
@@ -21,6 +21,23 @@ const grace = after(noon, minutes(2));
 const dueEvents = async (now = grace, limit = 100) => findDueEvents(table, now, limit, () => undefined);
 const dueActions = async (now = noon, limit = 100) =>
   findDueActions(table, 'eiotclub', now, limit, () => undefined);
+
+describe('actions that wait for approval', () => {
+  it('are as old as the one that has waited longest, until it is decided', async () => {
+    expect(await longestWait(table, 'held', noon)).toBe(0);
+    const waits = [minutes(30), minutes(90)];
+    for (const [n, wait] of waits.entries()) {
+      const { actionId } = await plannedAction(table, n);
+      const row = await loadAction(table, actionId);
+      if (row === null) throw new Error(`no action ${actionId}`);
+      const since = before(noon, wait);
+      const held = inState(row.value.action, { name: 'held', reason: 'its rule asks for approval' }, since);
+      expect(await replaceAction(table, row, held)).toBe('written');
+    }
+    expect(await longestWait(table, 'held', noon)).toBe(minutes(90));
+    expect(await longestWait(table, 'parked', noon)).toBe(0);
+  });
+});
 
 describe('due events', () => {
   it('are those that nobody judged within two minutes', async () => {
