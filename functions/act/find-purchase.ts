@@ -11,5 +11,7 @@ export async function findPurchase(
 ): Promise<Finding> {
   if (sentWindow === null) throw new Error(`${action.actionId} is looked up but was never sent`);
   const knownOrderIds = await knownOrders(deps.table, action);
-  return deps.client.findPurchase({ order: action, baseline: action.baseline, sentWindow, knownOrderIds });
+  const { lateCommit } = deps.profile;
+  const { baseline } = action;
+  return deps.client.findPurchase({ order: action, baseline, sentWindow, lateCommit, knownOrderIds });
 }

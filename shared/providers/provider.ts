@@ -116,6 +116,8 @@ export interface PurchaseQuery {
   readonly order: PurchaseOrder;
   readonly baseline: Json;
   readonly sentWindow: { readonly first: EpochMs; readonly last: EpochMs };
+  /** How long after the last byte the stage lets an order appear; the records are searched at least so far. */
+  readonly lateCommit: DurationMs;
   /** Provider orders of this SIM that the ledger ties to other actions. */
   readonly knownOrderIds: ReadonlySet<string>;
 }

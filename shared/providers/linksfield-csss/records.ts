@@ -109,13 +109,13 @@ function findNewOrder(
 }
 
 /** Excludes by time only what no zone, clock difference or late commit can explain. Unreadable times stay in. */
-function isOutside(row: OrderRow, { sentWindow }: PurchaseQuery, times: LocalTimes): boolean {
+function isOutside(row: OrderRow, { sentWindow, lateCommit }: PurchaseQuery, times: LocalTimes): boolean {
   const local = readLocalTime(row.orderDate);
   if (local === null) return false;
   const { at, margin } = place(local, times);
   return (
     at < sentWindow.first - csssProfile.clockSkew - margin ||
-    at > sentWindow.last + csssProfile.lateCommit + csssProfile.clockSkew + margin
+    at > sentWindow.last + Math.max(lateCommit, csssProfile.lateCommit) + csssProfile.clockSkew + margin
   );
 }
 

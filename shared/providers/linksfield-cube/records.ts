@@ -86,12 +86,13 @@ function traceOf(
 }
 
 /** A bundle that was not there before. One that is older than the call came back, which a renewal may do. */
-function newBundle(row: BundleRow, { sentWindow, order }: PurchaseQuery): Trace | null {
+function newBundle(row: BundleRow, { sentWindow, lateCommit, order }: PurchaseQuery): Trace | null {
   const addedAt = readNumber(row.added_at);
-  const { clockSkew, lateCommit } = cubeProfile;
+  const { clockSkew } = cubeProfile;
+  const latest = sentWindow.last + Math.max(lateCommit, cubeProfile.lateCommit) + clockSkew;
   const trace = { orderId: orderIdOf(row), bundleId: row.id };
   if (addedAt === null) return { ...trace, sure: false, how: 'a new bundle without a readable time' };
-  if (addedAt > sentWindow.last + lateCommit + clockSkew) return null;
+  if (addedAt > latest) return null;
   if (addedAt >= sentWindow.first - clockSkew)
     return { ...trace, sure: true, how: 'a new bundle of this SIM' };
   return order.kind === 'renew'

@@ -2,7 +2,7 @@ import type { Socket } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { PurchaseOrder } from '../../../../shared/core/action.ts';
 import { type SimIdKind, type Subject, subjectOf } from '../../../../shared/core/subject.ts';
-import { epochMs, milliseconds } from '../../../../shared/core/time.ts';
+import { epochMs, milliseconds, minutes } from '../../../../shared/core/time.ts';
 import type { EventFacts, WebhookEvent } from '../../../../shared/core/webhook-event.ts';
 import { seededRandom } from '../../../../shared/platform/random.ts';
 import { eiotclub } from '../../../../shared/providers/eiotclub/eiotclub.ts';
@@ -88,6 +88,7 @@ const query = {
   order,
   baseline: null,
   sentWindow: { first: now, last: now },
+  lateCommit: minutes(10),
   knownOrderIds: new Set<string>(),
 };
 const record = (changed: object = {}) => ({

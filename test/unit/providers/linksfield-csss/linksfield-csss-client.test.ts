@@ -2,7 +2,7 @@ import { createHmac } from 'node:crypto';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import type { ActionKind, Json, PurchaseOrder } from '../../../../shared/core/action.ts';
 import { subjectOf } from '../../../../shared/core/subject.ts';
-import { epochMs, seconds } from '../../../../shared/core/time.ts';
+import { epochMs, minutes, seconds } from '../../../../shared/core/time.ts';
 import type { WebhookEvent } from '../../../../shared/core/webhook-event.ts';
 import { seededRandom } from '../../../../shared/platform/random.ts';
 import { linksfieldCsss } from '../../../../shared/providers/linksfield-csss/linksfield-csss.ts';
@@ -358,6 +358,7 @@ describe('prepare and findPurchase', () => {
       order: order('order'),
       baseline: { orders: ['A', 'B'].map((id) => ({ id, status: '1', expireDate: '', period: '1' })) },
       sentWindow: { first: now, last: now },
+      lateCommit: minutes(30),
       knownOrderIds: new Set(),
     });
     expect(finding).toMatchObject({ kind: 'found', providerOrderId: 'NEW' });
@@ -380,6 +381,7 @@ describe('prepare and findPurchase', () => {
       order: order('order'),
       baseline: { orders: [] },
       sentWindow: { first: now, last: now },
+      lateCommit: minutes(30),
       knownOrderIds: new Set<string>(),
     };
     const finding = await client.findPurchase(query);

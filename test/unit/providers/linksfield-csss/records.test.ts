@@ -1,8 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import type { ActionKind, Json } from '../../../../shared/core/action.ts';
 import { type Subject, subjectOf } from '../../../../shared/core/subject.ts';
-import { epochMs } from '../../../../shared/core/time.ts';
+import { epochMs, hours } from '../../../../shared/core/time.ts';
 import type { EventFacts } from '../../../../shared/core/webhook-event.ts';
+import { csssProfile } from '../../../../shared/providers/linksfield-csss/profile.ts';
 import {
   areAllOf,
   baselineOf,
@@ -39,7 +40,12 @@ function row(orderCode: string, changes: Partial<OrderRow> = {}): OrderRow {
   };
 }
 
-function query(kind: ActionKind, baseline: Json, known: readonly string[] = []): PurchaseQuery {
+function query(
+  kind: ActionKind,
+  baseline: Json,
+  known: readonly string[] = [],
+  lateCommit = csssProfile.lateCommit,
+): PurchaseQuery {
   return {
     order: {
       actionId: 'a1',
@@ -52,6 +58,7 @@ function query(kind: ActionKind, baseline: Json, known: readonly string[] = []):
     },
     baseline,
     sentWindow: { first: epochMs(sentAt), last: epochMs(sentAt + 60_000) },
+    lateCommit,
     knownOrderIds: new Set(known),
   };
 }
@@ -107,6 +114,14 @@ describe('a new order after a lost answer', () => {
     expect(find([row('OLDER', { orderDate: '20261122100005' })], null, [], beijing)).toEqual({
       kind: 'absent',
     });
+  });
+
+  // Found by reading: only the profile's figure was used, so a stage that waits longer bought a second time.
+  test('is found as late as the stage lets an order appear', () => {
+    const late = [row('NEW', { orderDate: '20261122193000' })];
+    expect(findInRecords(query('order', before), late, 'DP1', beijing)).toEqual({ kind: 'absent' });
+    const patient = query('order', before, [], hours(2));
+    expect(findInRecords(patient, late, 'DP1', beijing)).toMatchObject({ kind: 'found' });
   });
 
   test.each([

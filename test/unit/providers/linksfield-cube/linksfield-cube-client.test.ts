@@ -2,7 +2,7 @@ import { generateKeyPairSync, verify } from 'node:crypto';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import type { ActionKind, Json, PurchaseOrder } from '../../../../shared/core/action.ts';
 import { subjectOf } from '../../../../shared/core/subject.ts';
-import { epochMs, seconds } from '../../../../shared/core/time.ts';
+import { epochMs, minutes, seconds } from '../../../../shared/core/time.ts';
 import { seededRandom } from '../../../../shared/platform/random.ts';
 import { linksfieldCube } from '../../../../shared/providers/linksfield-cube/linksfield-cube.ts';
 import { openCubeApi } from '../../../../shared/providers/linksfield-cube/linksfield-cube-api-client.ts';
@@ -292,6 +292,7 @@ describe('questions', () => {
         bundles: [{ id: 'LP0', addedAt: '1600000000000', status: '1', cycles: '3', endAt: '1700000000000' }],
       },
       sentWindow: { first: now, last: now },
+      lateCommit: minutes(60),
       knownOrderIds: new Set(),
     });
     expect(finding).toMatchObject({ kind: 'found', providerOrderId: `bundle:LP09823222320@${now + 1_000}` });

@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import type { Json } from '../../../../shared/core/action.ts';
 import { subjectOf } from '../../../../shared/core/subject.ts';
-import { epochMs } from '../../../../shared/core/time.ts';
+import { epochMs, hours } from '../../../../shared/core/time.ts';
+import { cubeProfile } from '../../../../shared/providers/linksfield-cube/profile.ts';
 import { baselineOf, findInBundles } from '../../../../shared/providers/linksfield-cube/records.ts';
 import type { BundleRow } from '../../../../shared/providers/linksfield-cube/wire.ts';
 import type { PurchaseQuery } from '../../../../shared/providers/provider.ts';
@@ -26,6 +27,7 @@ function find(
   rows: readonly BundleRow[],
   baseline: Json,
   known: readonly string[] = [],
+  lateCommit = cubeProfile.lateCommit,
 ) {
   const subject = subjectOf('linksfield-cube', 'iccid', '89000100010003125832');
   if (subject === null) throw new Error('the test ICCID must be readable');
@@ -41,6 +43,7 @@ function find(
     },
     baseline,
     sentWindow: { first: epochMs(sentAt), last: epochMs(sentAt + minute) },
+    lateCommit,
     knownOrderIds: new Set(known),
   };
   return findInBundles(query, rows, kind === 'order' ? 'LP1' : null);
@@ -73,6 +76,11 @@ describe('a bundle order after a lost answer', () => {
     ['only another bundle’s state changed', [{ ...old, status: '3' }]],
   ])('is absent when %s', (_name, rows) => {
     expect(find('order', rows, before)).toEqual({ kind: 'absent' });
+  });
+
+  test('is found as late as the stage lets an order appear', () => {
+    const late = [old, row('LP1', { added_at: String(sentAt + 72 * minute) })];
+    expect(find('order', late, before, [], hours(2))).toMatchObject({ kind: 'found' });
   });
 
   test('is absent when the new bundle belongs to another action', () => {
