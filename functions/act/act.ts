@@ -61,10 +61,13 @@ async function purchase(row: Versioned<ActionRow>, deps: ActDeps): Promise<void>
   if (confirmed === null) return;
   const prepared = await askBefore(confirmed, deps);
   if (prepared === null) return;
-  if (deps.timeLeft() < deps.profile.callTimeout + deps.lease.startWithin) {
+  const together = goesTogether(confirmed.value.action, deps);
+  // A call for several SIMs may be followed by a question about its order.
+  const calls = together ? 2 : 1;
+  if (deps.timeLeft() < calls * deps.profile.callTimeout + deps.lease.startWithin) {
     return waitUntil(confirmed, after(deps.clock(), seconds(1)), 'too little time left for a call', deps);
   }
-  if (goesTogether(confirmed.value.action, deps)) return purchaseTogether({ row: confirmed, prepared }, deps);
+  if (together) return purchaseTogether({ row: confirmed, prepared }, deps);
   const token = `${action.actionId}:${action.fence + 1}`;
   const slot = await takeSlot({ token, leavesWithin: milliseconds(0) }, deps);
   if (slot.kind === 'wait') return waitUntil(withPrepared(confirmed, prepared), slot.until, slot.why, deps);

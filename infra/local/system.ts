@@ -12,18 +12,13 @@ import type { Decided } from '../../shared/core/decide.ts';
 import { after, type DurationMs, elapsed } from '../../shared/core/time.ts';
 import type { WebhookEvent } from '../../shared/core/webhook-event.ts';
 import type { HttpLambdaEvent, HttpLambdaResult } from '../../shared/lambda/http-event.ts';
-import {
-  handleEach,
-  type QueueLambdaEvent,
-  type QueueLambdaResult,
-} from '../../shared/lambda/queue-event.ts';
+import { handleWorkBatch } from '../../shared/lambda/work-batch.ts';
 import type { Clock } from '../../shared/platform/clock.ts';
 import type { Log } from '../../shared/platform/log.ts';
 import type { Random } from '../../shared/platform/random.ts';
 import type { SecretSource } from '../../shared/platform/secret-source.ts';
 import type { Stage, StageProvider } from '../../shared/policy/stage.ts';
 import type { OpenClient, Provider } from '../../shared/providers/provider.ts';
-import { parseWorkItem } from '../../shared/queue/work-item.ts';
 import type { WorkQueue } from '../../shared/queue/work-queue.ts';
 import { accountGate } from '../../shared/store/account-gate.ts';
 import { openQuarantine, type Quarantine } from '../../shared/store/quarantine-store.ts';
@@ -166,7 +161,7 @@ function decideHandler(world: LocalWorld): QueueSource['handler'] {
     notice: (event, decided) => world.watch?.decided(event, decided),
   };
   return (batch) =>
-    handleItems(batch, 'event', world, async (eventId) => {
+    handleWorkBatch(batch, 'event', world.log, async (eventId) => {
       await decideEvent(eventId, world.clock(), deps, { replay: false, generation: 1 });
     });
 }
@@ -188,35 +183,10 @@ function actSource(provider: StageProvider, client: OpenClient, world: LocalWorl
     notice: (action, what) => world.watch?.acted(action, what),
   };
   const handler: QueueSource['handler'] = (batch) =>
-    handleItems(batch, 'action', world, (actionId) =>
+    handleWorkBatch(batch, 'action', world.log, (actionId) =>
       act(actionId, { ...deps, timeLeft: () => topology.act.timeout }),
     );
   return { name: `actions-${provider.id}`, queue, batchSize: topology.act.batchSize, handler };
-}
-
-/** Reads each message as a work item; one that isn't goes to the dead-letter queue, since it can only fail again. */
-export function handleItems(
-  batch: QueueLambdaEvent,
-  kind: 'event' | 'action',
-  { log }: { readonly log: Log },
-  work: (id: string) => Promise<void>,
-): Promise<QueueLambdaResult> {
-  return handleEach(
-    batch.Records,
-    async (record) => {
-      const parsed = parseWorkItem(record.body);
-      if (!parsed.ok) throw new Error(`message ${record.messageId} is no work item: ${parsed.detail}`);
-      if (parsed.item.kind !== kind)
-        throw new Error(`message ${record.messageId} names an ${parsed.item.kind}, not an ${kind}`);
-      await work(parsed.item.id);
-    },
-    (record, error) =>
-      log('error', 'message failed, it comes again', {
-        messageId: record.messageId,
-        kind,
-        error: String(error),
-      }),
-  );
 }
 
 function openClient(stageProvider: StageProvider, world: LocalWorld): OpenClient {

@@ -35,6 +35,9 @@ export type Outcome =
     }
   | { readonly kind: 'unknown'; readonly code: string; readonly message: string };
 
+/** Why a call gave no usable answer. */
+export type CallFailure = Exclude<Outcome, { kind: 'succeeded' }>;
+
 /** What the provider's own records say of a purchase whose answer was lost. */
 export type Finding =
   | {

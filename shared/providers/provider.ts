@@ -142,11 +142,6 @@ export type OrderPage =
       readonly retryAfter: DurationMs | null;
     };
 
-/** Requests that `method` makes at most: what the caller must take from the rate limit before it calls. */
-export type RequestCosts = Readonly<
-  Record<'prepare' | 'purchase' | 'findPurchase' | 'confirm' | 'listOrders' | 'probe', number>
->;
-
 /** The calling half of a provider. No method retries, follows redirects, or throws for what the provider does. */
 export interface ProviderClient {
   /** Paid. Sends at most one request, ever, and none after `startBy`. */
@@ -203,7 +198,6 @@ export interface Provider<Settings = unknown> {
   /** Names of the signature variants that `callbacks.verify` knows. Here, since receive checks none and must stay small. */
   readonly callbackVariants: readonly string[];
   readonly profile: ProviderProfile;
-  readonly costs: RequestCosts;
   /** Most SIMs that one paid call takes, for the kinds of action that can share one. */
   readonly simsPerCall: Readonly<Partial<Record<ActionKind, number>>>;
   /** The provider's part of a stage file: base URL, account, variants. */

@@ -3,11 +3,11 @@ import { decideEvent } from '../../functions/decide/decide.ts';
 import { receive } from '../../functions/receive/receive.ts';
 import { type SweepDeps, sweep } from '../../functions/sweep/sweep.ts';
 import { pollOnce } from '../../infra/local/queue-poller.ts';
-import { handleItems } from '../../infra/local/system.ts';
 import { topology } from '../../infra/topology.ts';
 import { holdsSim } from '../../shared/core/action.ts';
 import { noStops } from '../../shared/core/controls.ts';
 import { durationMs, epochMs, hours } from '../../shared/core/time.ts';
+import { handleWorkBatch } from '../../shared/lambda/work-batch.ts';
 import { silentLog } from '../../shared/platform/log.ts';
 import { type Random, seededRandom } from '../../shared/platform/random.ts';
 import type { Stage, StageProvider } from '../../shared/policy/stage.ts';
@@ -355,7 +355,7 @@ function invocation(world: World, source: Source, worker: Worker): Promise<numbe
     name: source.name,
     queue: queueOf(world, worker, source.name, source.queue),
     batchSize: isAct ? topology.act.batchSize : topology.decide.batchSize,
-    handler: (batch) => handleItems(batch, kind, { log: silentLog }, work),
+    handler: (batch) => handleWorkBatch(batch, kind, silentLog, work),
   });
 }
 

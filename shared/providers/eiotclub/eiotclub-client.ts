@@ -23,7 +23,7 @@ import { recordPageSize, recordPagesMax } from './profile.ts';
 import { findByReference, judgeClaim, providerOrderOf } from './records.ts';
 import { type OrderRecord, readAcceptedOrder, readPackagePrice } from './wire.ts';
 
-/** The calling half of EIOTCLUB. Each method makes at most the requests that `costs` names. */
+/** The calling half of EIOTCLUB. */
 export function createClient(deps: ClientDeps<EiotclubSettings>): OpenClient {
   const api = openEiotclubApi(deps);
   return {

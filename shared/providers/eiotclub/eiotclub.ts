@@ -3,7 +3,7 @@ import type { Provider } from '../provider.ts';
 import { callbacks } from './eiotclub-callbacks.ts';
 import { createClient } from './eiotclub-client.ts';
 import { type EiotclubSettings, planSchema, settingsSchema } from './plans.ts';
-import { costs, profile } from './profile.ts';
+import { profile } from './profile.ts';
 
 /** EIOTCLUB OpenAPI v3. Source: protocols/eiotclub.md and seed 004. */
 export const eiotclub: Provider<EiotclubSettings> = {
@@ -11,7 +11,6 @@ export const eiotclub: Provider<EiotclubSettings> = {
   callbacks,
   callbackVariants: eiotclubCallbackVariants,
   profile,
-  costs,
   // Its orders name one ICCID. Source: protocols/eiotclub.md, section on orderPackage.
   simsPerCall: {},
   settingsSchema,

@@ -1,5 +1,5 @@
 import { minutes, seconds } from '../../core/time.ts';
-import type { ProviderProfile, RequestCosts } from '../provider.ts';
+import type { ProviderProfile } from '../provider.ts';
 
 /** Pages of a card's order records that one question reads. */
 export const recordPagesMax = 5;
@@ -23,14 +23,4 @@ export const profile: ProviderProfile = {
   callTimeout: seconds(15),
   // Assumption: the allowed skew is not documented (section 1.1, U).
   clockSkew: minutes(5),
-};
-
-/** Source: counted in eiotclub-client.ts; the limits above bound the loops. */
-export const costs: RequestCosts = {
-  prepare: 1,
-  purchase: 1,
-  findPurchase: detailsStatesMax + recordPagesMax,
-  confirm: 1,
-  listOrders: 1,
-  probe: 1,
 };

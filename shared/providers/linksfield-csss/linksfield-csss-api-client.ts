@@ -1,9 +1,10 @@
 import type { z } from 'zod';
+import type { CallFailure } from '../../core/outcome.ts';
 import { type DurationMs, type EpochMs, seconds } from '../../core/time.ts';
 import { signCsssRequest } from '../../signing/index.ts';
 import { type Http, neverTooLate, openHttp, replyBytesMaxDefault } from '../http-client.ts';
 import type { ClientDeps, NamedSecret } from '../provider.ts';
-import { type CsssFailure, judgeReply } from './outcomes.ts';
+import { judgeReply } from './outcomes.ts';
 import type { CsssSettings } from './plans.ts';
 import { csssProfile } from './profile.ts';
 import {
@@ -22,7 +23,7 @@ import {
   usageReplySchema,
 } from './wire.ts';
 
-export type CsssAnswer<Data> = { readonly kind: 'done'; readonly data: Data } | CsssFailure;
+export type CsssAnswer<Data> = { readonly kind: 'done'; readonly data: Data } | CallFailure;
 
 export type CsssDeps = Pick<
   ClientDeps<CsssSettings>,
@@ -80,7 +81,7 @@ export function openCsssApi(deps: CsssDeps) {
 }
 export type CsssApi = ReturnType<typeof openCsssApi>;
 
-function notAdmitted(refusal: { readonly retryAfter: DurationMs; readonly why: string }): CsssFailure {
+function notAdmitted(refusal: { readonly retryAfter: DurationMs; readonly why: string }): CallFailure {
   return {
     kind: 'retryable',
     code: 'not-admitted',

@@ -1,12 +1,12 @@
 import type { PurchaseOrder } from '../../core/action.ts';
 import { type Money, parseMajorAmount } from '../../core/money.ts';
-import type { Outcome, RefusalClass } from '../../core/outcome.ts';
+import type { CallFailure, Outcome, RefusalClass } from '../../core/outcome.ts';
 import { type Subject, subjectOf } from '../../core/subject.ts';
 import type { DurationMs, EpochMs } from '../../core/time.ts';
 import type { ClientDeps, Confirmation, OpenClient, OrderPage, Preparation } from '../provider.ts';
 import { csssId } from './callback-wire.ts';
 import { type CsssAnswer, type CsssApi, openCsssApi } from './linksfield-csss-api-client.ts';
-import { type CsssFailure, rowOutcome } from './outcomes.ts';
+import { rowOutcome } from './outcomes.ts';
 import {
   type CsssOrderPlan,
   type CsssOtaPlan,
@@ -268,7 +268,7 @@ async function queryPage({ api, deps }: Context, subject: Subject, pageNo: numbe
 }
 
 /** A question that was refused or lost can be asked again: it costs nothing. */
-function toUnavailable(failure: CsssFailure): Unavailable {
+function toUnavailable(failure: CallFailure): Unavailable {
   const retryAfter = failure.kind === 'retryable' ? failure.retryAfter : null;
   const { code, message } = failure;
   const answer: Unavailable = { kind: 'unavailable', code, message, retryAfter };

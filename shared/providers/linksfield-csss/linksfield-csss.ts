@@ -10,7 +10,7 @@ import {
   csssRenewPlanSchema,
   csssSettingsSchema,
 } from './plans.ts';
-import { csssCosts, csssProfile, csssSimsPerCall } from './profile.ts';
+import { csssProfile, csssSimsPerCall } from './profile.ts';
 
 /** Linksfield's older API. Source: protocols/linksfield.md, sections 1 to 4; seeds 000 to 003. */
 export const linksfieldCsss: Provider<CsssSettings> = {
@@ -18,7 +18,6 @@ export const linksfieldCsss: Provider<CsssSettings> = {
   callbacks: linksfieldCsssCallbacks,
   callbackVariants: csssCallbackVariants,
   profile: csssProfile,
-  costs: csssCosts,
   simsPerCall: { order: csssSimsPerCall },
   settingsSchema: csssSettingsSchema,
   planSchemas: { renew: csssRenewPlanSchema, order: csssOrderPlanSchema, 'order-ota': csssOtaPlanSchema },

@@ -1,6 +1,6 @@
-import type { Outcome, RefusalClass } from '../../core/outcome.ts';
+import type { CallFailure, Outcome, RefusalClass } from '../../core/outcome.ts';
 import { type Subject, subjectOf } from '../../core/subject.ts';
-import type { DurationMs, EpochMs } from '../../core/time.ts';
+import type { EpochMs } from '../../core/time.ts';
 import { readExactJson } from '../exact-json.ts';
 import type { HttpResult } from '../http-client.ts';
 import { readRetryAfter } from '../retry-after.ts';
@@ -8,25 +8,8 @@ import { csssId } from './callback-wire.ts';
 import type { CsssSettings } from './plans.ts';
 import { type BatchRow, envelopeSchema, isOrderId } from './wire.ts';
 
-/** Why a call gave no usable answer, in the shapes of core/outcome.ts. */
-export type CsssFailure =
-  | {
-      readonly kind: 'refused';
-      readonly refusal: RefusalClass;
-      readonly code: string;
-      readonly message: string;
-    }
-  | {
-      readonly kind: 'retryable';
-      readonly code: string;
-      readonly message: string;
-      readonly retryAfter: DurationMs | null;
-      readonly burnsAttempt: boolean;
-    }
-  | { readonly kind: 'unknown'; readonly code: string; readonly message: string };
-
 /** What one call came to; `data` is not read yet. */
-export type CsssVerdict = { readonly kind: 'done'; readonly data: unknown } | CsssFailure;
+export type CsssVerdict = { readonly kind: 'done'; readonly data: unknown } | CallFailure;
 
 interface Seen {
   readonly status: number;

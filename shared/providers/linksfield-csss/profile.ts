@@ -1,5 +1,5 @@
 import { hours, minutes, seconds } from '../../core/time.ts';
-import type { ProviderProfile, RequestCosts } from '../provider.ts';
+import type { ProviderProfile } from '../provider.ts';
 
 /**
  * Most pages of a SIM's orders that one question reads. A SIM with more orders than this many pages hold can't be
@@ -37,12 +37,3 @@ export const unknownZoneMargin = hours(15);
  * when an answer is lost.
  */
 export const csssSimsPerCall = 20;
-
-export const csssCosts: RequestCosts = {
-  prepare: orderPagesMax,
-  purchase: 1,
-  findPurchase: orderPagesMax,
-  confirm: orderPagesMax,
-  listOrders: 1,
-  probe: 1,
-};

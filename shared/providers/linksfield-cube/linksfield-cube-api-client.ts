@@ -1,9 +1,10 @@
 import { z } from 'zod';
+import type { CallFailure } from '../../core/outcome.ts';
 import { type DurationMs, type EpochMs, seconds } from '../../core/time.ts';
 import { signCubeRequest } from '../../signing/index.ts';
 import { type Http, type HttpRequest, neverTooLate, openHttp, replyBytesMaxDefault } from '../http-client.ts';
 import type { ClientDeps } from '../provider.ts';
-import { type CubeFailure, judgeReply } from './outcomes.ts';
+import { judgeReply } from './outcomes.ts';
 import type { CubeSettings } from './plans.ts';
 import { cubeProfile } from './profile.ts';
 import {
@@ -22,7 +23,7 @@ import {
   usageSchema,
 } from './wire.ts';
 
-export type CubeAnswer<Data> = { readonly kind: 'done'; readonly data: Data } | CubeFailure;
+export type CubeAnswer<Data> = { readonly kind: 'done'; readonly data: Data } | CallFailure;
 
 export type CubeDeps = Pick<
   ClientDeps<CubeSettings>,
@@ -118,7 +119,7 @@ async function callOnce<Schema extends z.ZodType>(
   return { kind: 'unknown', code: 'unreadable-data', message: `a good reply with unreadable ${where}` };
 }
 
-const noUsableKey: CubeFailure = {
+const noUsableKey: CallFailure = {
   kind: 'retryable',
   code: 'no-api-key',
   message:
@@ -127,7 +128,7 @@ const noUsableKey: CubeFailure = {
   burnsAttempt: true,
 };
 
-function notAdmitted(refusal: { readonly retryAfter: DurationMs; readonly why: string }): CubeFailure {
+function notAdmitted(refusal: { readonly retryAfter: DurationMs; readonly why: string }): CallFailure {
   return {
     kind: 'retryable',
     code: 'not-admitted',

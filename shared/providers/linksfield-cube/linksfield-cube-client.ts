@@ -1,12 +1,11 @@
 import type { PurchaseOrder } from '../../core/action.ts';
-import type { Outcome } from '../../core/outcome.ts';
+import type { CallFailure, Outcome } from '../../core/outcome.ts';
 import { orderPartId } from '../../core/provider-order.ts';
-import type { Subject } from '../../core/subject.ts';
+import { type Subject, subjectOf } from '../../core/subject.ts';
 import type { DurationMs, EpochMs } from '../../core/time.ts';
 import type { ClientDeps, OpenClient } from '../provider.ts';
 import { cubeId } from './callback-wire.ts';
 import { type CubeAnswer, type CubeApi, openCubeApi } from './linksfield-cube-api-client.ts';
-import type { CubeFailure } from './outcomes.ts';
 import {
   type CubeOrderPlan,
   type CubeRenewPlan,
@@ -116,7 +115,8 @@ async function purchase(
 }
 
 /**
- * One renew order for several SIMs. Its answer is one order number, of which each SIM has a part. A refusal of the whole
+ * One renew order for several SIMs. Cube carries it out later, some of its SIMs may fail, and the order then doesn't list
+ * them; so acceptance alone is no SIM's outcome, and the order is asked once which SIMs it lists. A refusal of the whole
  * order doesn't say which SIM it is about. Source: protocols/linksfield.md, section 5.4 (renew order).
  */
 async function purchaseTogether(
@@ -129,14 +129,31 @@ async function purchaseTogether(
   if (job?.kind !== 'renew' || jobs.some((other) => JSON.stringify(other) !== JSON.stringify(job)))
     throw new Error('only renewals of one plan can go in one renew order');
   const answer = await api.placeServiceOrder(renewRequest(job.plan, orders), startBy);
-  return orders.map(({ subject }): Outcome => {
-    if (answer.kind === 'done') {
-      const providerOrderId = orderPartId(answer.data.order_id, subject.simId);
-      return { kind: 'succeeded', providerOrderId, charge: null };
-    }
-    const isAboutSomeSim = answer.kind === 'refused' && answer.refusal === 'business';
-    return isAboutSomeSim ? { kind: 'unknown', code: answer.code, message: answer.message } : answer;
-  });
+  if (answer.kind === 'done') {
+    const orderId = answer.data.order_id;
+    const listed = await readListedSims(api, orderId);
+    return orders.map(({ subject }) => acceptedOutcome(orderId, subject, listed));
+  }
+  const isAboutSomeSim = answer.kind === 'refused' && answer.refusal === 'business';
+  const { code, message } = answer;
+  return orders.map(() => (isAboutSomeSim ? { kind: 'unknown', code, message } : answer));
+}
+
+/** Keys of the SIMs that an order lists; none while it can't be asked. */
+async function readListedSims(api: CubeApi, orderId: string): Promise<ReadonlySet<string>> {
+  const answer = await api.getServiceOrder(orderId);
+  const simIds = answer.kind === 'done' ? (answer.data.items ?? []).flatMap(({ sim_ids }) => sim_ids) : [];
+  return new Set(simIds.flatMap((simId) => subjectOf(cubeId, 'iccid', simId)?.key ?? []));
+}
+
+function acceptedOutcome(orderId: string, subject: Subject, listed: ReadonlySet<string>): Outcome {
+  return listed.has(subject.key)
+    ? { kind: 'succeeded', providerOrderId: orderPartId(orderId, subject.simId), charge: null }
+    : {
+        kind: 'unknown',
+        code: 'accepted',
+        message: `order ${orderId} was accepted and does not list this SIM`,
+      };
 }
 
 /** No reply names the price. A bundle order of an older API version has no order number either. */
@@ -181,7 +198,7 @@ function unavailable(code: string, message: string): Unavailable {
 }
 
 /** A question that was refused or lost can be asked again: it costs nothing. */
-function toUnavailable(failure: CubeFailure): Unavailable {
+function toUnavailable(failure: CallFailure): Unavailable {
   const retryAfter = failure.kind === 'retryable' ? failure.retryAfter : null;
   return { kind: 'unavailable', code: failure.code, message: failure.message, retryAfter };
 }

@@ -4,7 +4,7 @@ import { linksfieldCubeCallbacks } from './callback-scheme.ts';
 import { cubeId } from './callback-wire.ts';
 import { openCubeClient } from './linksfield-cube-client.ts';
 import { type CubeSettings, cubeOrderPlanSchema, cubeRenewPlanSchema, cubeSettingsSchema } from './plans.ts';
-import { cubeCosts, cubeProfile, cubeSimsPerCall } from './profile.ts';
+import { cubeProfile, cubeSimsPerCall } from './profile.ts';
 
 /** Linksfield Cube v4. Source: protocols/linksfield.md, sections 5 and 6. */
 export const linksfieldCube: Provider<CubeSettings> = {
@@ -12,7 +12,6 @@ export const linksfieldCube: Provider<CubeSettings> = {
   callbacks: linksfieldCubeCallbacks,
   callbackVariants: cubeNotificationVariants,
   profile: cubeProfile,
-  costs: cubeCosts,
   simsPerCall: { renew: cubeSimsPerCall },
   settingsSchema: cubeSettingsSchema,
   planSchemas: { renew: cubeRenewPlanSchema, order: cubeOrderPlanSchema, 'order-ota': null },

@@ -1,32 +1,15 @@
-import type { RefusalClass } from '../../core/outcome.ts';
-import type { DurationMs, EpochMs } from '../../core/time.ts';
+import type { CallFailure, RefusalClass } from '../../core/outcome.ts';
+import type { EpochMs } from '../../core/time.ts';
 import { readExactJson } from '../exact-json.ts';
 import type { HttpResult } from '../http-client.ts';
 import { readRetryAfter } from '../retry-after.ts';
 import type { CubeSettings } from './plans.ts';
 import { envelopeSchema } from './wire.ts';
 
-/** Why a call gave no usable answer, in the shapes of core/outcome.ts. */
-export type CubeFailure =
-  | {
-      readonly kind: 'refused';
-      readonly refusal: RefusalClass;
-      readonly code: string;
-      readonly message: string;
-    }
-  | {
-      readonly kind: 'retryable';
-      readonly code: string;
-      readonly message: string;
-      readonly retryAfter: DurationMs | null;
-      readonly burnsAttempt: boolean;
-    }
-  | { readonly kind: 'unknown'; readonly code: string; readonly message: string };
-
 /** What one call came to; the payload is not read yet. */
 export type CubeVerdict =
   | { readonly kind: 'done'; readonly data: unknown; readonly totalCount: unknown }
-  | CubeFailure;
+  | CallFailure;
 
 /** `told` is what the stage file says of the code. */
 interface Seen {

@@ -1,5 +1,5 @@
 import { minutes, seconds } from '../../core/time.ts';
-import type { ProviderProfile, RequestCosts } from '../provider.ts';
+import type { ProviderProfile } from '../provider.ts';
 
 /** Rows that are asked for at once. Source: protocols/linksfield.md, section 5.4 (at most 100 for GET /sims). */
 export const pageSize = 100;
@@ -23,13 +23,3 @@ export const cubeProfile: ProviderProfile = {
 
 /** SIMs in one renew order; no limit is documented (section 5.4). Reasons for the figure as for CSSS. */
 export const cubeSimsPerCall = 20;
-
-export const cubeCosts: RequestCosts = {
-  prepare: bundlePagesMax,
-  purchase: 1,
-  findPurchase: bundlePagesMax,
-  // Every notification is signed, and no list of orders is documented: neither is ever asked.
-  confirm: 0,
-  listOrders: 0,
-  probe: 1,
-};

@@ -118,7 +118,7 @@ export const renewOrderSchema = z.object({
   id,
   type: optionalText,
   status: optionalText,
-  items: z.array(z.record(z.string(), z.unknown())).nullish(),
+  items: z.array(z.object({ sim_ids: z.array(z.string()).catch([]) })).nullish(),
   accounting: z
     .object({ currency: optionalText, pay_channel: optionalText, total_amount: optionalText })
     .nullish(),

@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { pollOnce, type QueueSource, startPoller } from '../../../infra/local/queue-poller.ts';
-import { handleItems } from '../../../infra/local/system.ts';
 import { after, type EpochMs, seconds } from '../../../shared/core/time.ts';
 import { handleEach } from '../../../shared/lambda/queue-event.ts';
+import { handleWorkBatch } from '../../../shared/lambda/work-batch.ts';
 import { silentLog } from '../../../shared/platform/log.ts';
 import { openSqliteWorkQueue } from '../../../shared/queue/sqlite-work-queue.ts';
 import { toMessage } from '../../../shared/queue/work-item.ts';
@@ -31,7 +31,7 @@ const send = (...ns: number[]) =>
   queue.send(ns.map((n) => toMessage({ kind: 'event', id: idOf(n), correlationId: 'c' }, `sim-${n}`)));
 
 function source(work: (id: string) => Promise<void>): QueueSource {
-  const handler: QueueSource['handler'] = (batch) => handleItems(batch, 'event', { log: silentLog }, work);
+  const handler: QueueSource['handler'] = (batch) => handleWorkBatch(batch, 'event', silentLog, work);
   return { name: 'events', queue, batchSize: 10, handler };
 }
 

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { orderPartId } from '../../../shared/core/provider-order.ts';
 import { after, days, seconds } from '../../../shared/core/time.ts';
 import { loadAction } from '../../../shared/store/action-store.ts';
 import { StoreError } from '../../../shared/store/errors.ts';
@@ -15,7 +16,7 @@ import {
 import { actionKey, eventKey, orderKey, simKey } from '../../../shared/store/item-layout.ts';
 import type { SqliteTable } from '../../../shared/store/sqlite-table.ts';
 import type { Table } from '../../../shared/store/table.ts';
-import { event, noon } from '../core/samples.ts';
+import { event, noon, subject } from '../core/samples.ts';
 import { decideNow, eventIdOf, eventOf, openTable, plannedAction, record } from './store-world.ts';
 
 let table: SqliteTable;
@@ -157,6 +158,19 @@ describe('writing a decision', () => {
 });
 
 describe('finding our own action', () => {
+  it('finds the part of an order for several SIMs by the event’s SIM', async () => {
+    const ours = event({
+      facts: { kind: 'recharge', order: { orderId: 'OL-1', reference: null, packageCode: null } },
+    });
+    const part = orderPartId('OL-1', ours.subject?.simId ?? '');
+    const data = { actionId: 'act_part' };
+    const tie = { ...orderKey('eiotclub', part), data, indexes: {}, expiresAtSec: null };
+    await table.write([{ kind: 'insert', item: tie }]);
+    expect(await findOwnAction(table, ours)).toBe('act_part');
+    expect(await findOwnAction(table, { ...ours, subject: subject('89852000263320817999') })).toBeNull();
+    expect(await findOwnAction(table, { ...ours, subject: null })).toBeNull();
+  });
+
   const reporting = (orderId: string | null, reference: string | null) =>
     event({ facts: { kind: 'package-ordered', order: { orderId, reference, packageCode: null } } });
 

@@ -8,6 +8,7 @@ import { seededRandom } from '../../../../shared/platform/random.ts';
 import { linksfieldCsss } from '../../../../shared/providers/linksfield-csss/linksfield-csss.ts';
 import { openCsssApi } from '../../../../shared/providers/linksfield-csss/linksfield-csss-api-client.ts';
 import { csssSettingsSchema } from '../../../../shared/providers/linksfield-csss/plans.ts';
+import { orderPagesMax } from '../../../../shared/providers/linksfield-csss/profile.ts';
 import type { Admit, NamedSecret } from '../../../../shared/providers/provider.ts';
 import { Secret } from '../../../../shared/signing/index.ts';
 import { anyTime } from '../../../support/any-time.ts';
@@ -387,7 +388,7 @@ describe('prepare and findPurchase', () => {
     const finding = await client.findPurchase(query);
     expect(finding).toMatchObject({ kind: 'unavailable', code: expect.stringMatching(code) });
     expect(await client.prepare(order('order'))).toMatchObject({ kind: 'unavailable' });
-    expect(requests.length).toBeLessThanOrEqual(2 * linksfieldCsss.costs.findPurchase);
+    expect(requests.length).toBeLessThanOrEqual(2 * orderPagesMax);
   });
 
   test('asks for a slot before each question and gives it back, and takes none for a purchase', async () => {

@@ -7,6 +7,7 @@ import { seededRandom } from '../../../../shared/platform/random.ts';
 import { linksfieldCube } from '../../../../shared/providers/linksfield-cube/linksfield-cube.ts';
 import { openCubeApi } from '../../../../shared/providers/linksfield-cube/linksfield-cube-api-client.ts';
 import { cubeSettingsSchema } from '../../../../shared/providers/linksfield-cube/plans.ts';
+import { bundlePagesMax } from '../../../../shared/providers/linksfield-cube/profile.ts';
 import type { Admit, NamedSecret } from '../../../../shared/providers/provider.ts';
 import { Secret } from '../../../../shared/signing/index.ts';
 import { anyTime } from '../../../support/any-time.ts';
@@ -234,16 +235,47 @@ describe('renewal of several SIMs in one order', () => {
     return order('renew', { actionId: `a${i}`, subject, reference: `abcdef012345678${i}` });
   });
 
-  test('sends one order with all SIMs, and gives each its part of the one order number', async () => {
-    const { client, requests } = await open({ answer: () => good({ order_id: 'OL-1', status: 1 }) });
-    expect(await client.purchaseTogether?.(orders, anyTime)).toEqual(
+  const listing = (sim_ids: unknown): Answer =>
+    good({ id: 'OL-1', status: 1, items: [{ id: 'CP-1', quantity: 1, price: 5, sim_ids }] });
+  const placed = good({ order_id: 'OL-1', status: 1 });
+  const buy = async (listed: Answer) => {
+    const { client, requests } = await open({
+      answer: ({ method }) => (method === 'POST' ? placed : listed),
+    });
+    return { outcomes: await client.purchaseTogether?.(orders, anyTime), requests };
+  };
+
+  test('sends one order with all SIMs, asks what it lists, and gives each its part of the one number', async () => {
+    const { outcomes, requests } = await buy(listing(iccids));
+    expect(outcomes).toEqual(
       iccids.map((simId) => ({ kind: 'succeeded', providerOrderId: `OL-1/${simId}`, charge: null })),
     );
-    expect(requests).toHaveLength(1);
+    expect(requests.map(({ method, path }) => `${method} ${path}`)).toEqual([
+      'POST /cube/v4/orders/service',
+      'GET /cube/v4/orders/OL-1/service',
+    ]);
     expect(JSON.parse(requests[0]?.bodyText ?? '')).toEqual({
       items: [{ id: 'CP-1', quantity: 1, sim_ids: iccids }],
       extra: { po: 'abcdef0123456780' },
     });
+  });
+
+  test('leaves the SIM to its own verification that an accepted order does not list', async () => {
+    const { outcomes } = await buy(listing([iccids[1]]));
+    expect(outcomes).toMatchObject([
+      { kind: 'unknown', code: 'accepted' },
+      { kind: 'succeeded', providerOrderId: `OL-1/${iccids[1]}` },
+    ]);
+  });
+
+  test.each([
+    ['not there yet', { status: 400, body: '{"status":{"code":"CB-99-9400"}}' } as Answer],
+    ['lost', 'drop-connection' as Answer],
+    ['without items', good({ id: 'OL-1', status: 1 })],
+    ['unreadable in its SIMs', listing('all of them')],
+  ])('leaves every SIM to its own verification when the accepted order is %s', async (_name, answer) => {
+    const { outcomes } = await buy(answer);
+    expect(outcomes?.map(({ kind }) => kind)).toEqual(['unknown', 'unknown']);
   });
 
   test.each([
@@ -322,7 +354,7 @@ describe('questions', () => {
       kind: 'unavailable',
       code: expect.stringMatching(code),
     });
-    expect(requests.length).toBeLessThanOrEqual(linksfieldCube.costs.prepare);
+    expect(requests.length).toBeLessThanOrEqual(bundlePagesMax);
   });
 
   test('take a slot for each request and give it back; a purchase takes none', async () => {
