@@ -55,26 +55,39 @@ function nameInJson(name: string): string {
 export function parseData(text: string, bytes: BytesAsJson): { readonly [name: string]: Value } {
   const json: unknown = JSON.parse(text);
   // Bytes are rare; only a row that may hold them pays for the walk.
-  const value = text.includes('bytes"') ? loaded(json, bytes) : json;
+  const value = isMembers(json) && text.includes('bytes"') ? loadedMembers(json, bytes) : json;
   if (!isMembers(value)) throw new TypeError('its data is not an object');
   return value;
 }
 
-function loaded(value: unknown, bytes: BytesAsJson): Value {
-  if (typeof value === 'string' || typeof value === 'number') return value;
-  if (typeof value === 'boolean' || value === null) return value;
-  if (Array.isArray(value)) return value.map((part) => loaded(part, bytes));
-  if (typeof value !== 'object') throw new TypeError(`it holds a ${typeof value}`);
-  const entries = Object.entries(value);
-  const first = entries[0];
-  if (first !== undefined && first[0] === bytesMember) {
-    const taken = entries.length === 1 ? bytes.take(first[1]) : null;
+/** The same value where it holds no bytes, which is nearly always; else a copy with the bytes in their places. */
+function loaded(value: Value, bytes: BytesAsJson): Value {
+  if (typeof value !== 'object' || value === null || value instanceof Uint8Array) return value;
+  if (isList(value)) {
+    const parts = value.map((part) => loaded(part, bytes));
+    return parts.some((part, i) => part !== value[i]) ? parts : value;
+  }
+  return loadedMembers(value, bytes);
+}
+
+function loadedMembers(members: { readonly [name: string]: Value }, bytes: BytesAsJson): Value {
+  const names = Object.keys(members);
+  if (names[0] === bytesMember) {
+    const taken = names.length === 1 ? bytes.take(members[bytesMember]) : null;
     if (taken === null) throw new TypeError('its bytes are not as they are written');
     return taken;
   }
-  return Object.fromEntries(
-    entries.map(([name, part]) => [escapable.test(name) ? name.slice(1) : name, loaded(part, bytes)]),
-  );
+  let copy: Map<string, Value> | null = null;
+  for (const [i, name] of names.entries()) {
+    const part = members[name] ?? null;
+    const given = loaded(part, bytes);
+    const givenName = name.charCodeAt(0) === dollar && escapable.test(name) ? name.slice(1) : name;
+    if (copy === null && (given !== part || givenName !== name)) {
+      copy = new Map(names.slice(0, i).map((before) => [before, members[before] ?? null]));
+    }
+    copy?.set(givenName, given);
+  }
+  return copy === null ? members : Object.fromEntries(copy);
 }
 
 /** What `JSON.parse` gives for an object is made of Values only. */

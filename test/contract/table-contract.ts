@@ -510,6 +510,14 @@ function describeValues(bench: Bench): void {
       expect(Object.getPrototypeOf(found?.value)).toBe(Object.prototype);
     });
 
+    it('keeps such a member beside bytes, in lists and further in', async () => {
+      const value: Value = JSON.parse('{"__proto__":{"admin":true},"constructor":1}');
+      const beside = { nested: value, body: Uint8Array.from([1, 2]), list: [1, { body: new Uint8Array(1) }] };
+      const whole = await roundTrip({ beside });
+      expect(whole).toEqual({ beside });
+      expect(JSON.stringify(whole)).toContain('"__proto__":{"admin":true}');
+    });
+
     it('replaces half a surrogate pair by U+FFFD, as UTF-8 does', async () => {
       expect(await roundTrip({ text: 'a\ud800b' })).toEqual({ text: 'a\ufffdb' });
     });

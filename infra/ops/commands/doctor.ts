@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
-import { before, type EpochMs, minutes } from '../../../shared/core/time.ts';
+import { before, type EpochMs, minutes, seconds } from '../../../shared/core/time.ts';
 import type { StageProvider } from '../../../shared/policy/stage.ts';
-import type { OpenClient } from '../../../shared/providers/provider.ts';
+import type { Admit, OpenClient } from '../../../shared/providers/provider.ts';
 import { accountGate } from '../../../shared/store/account-gate.ts';
 import { listWaiting } from '../../../shared/store/action-listing.ts';
 import { loadHealth, loadSwitches } from '../../../shared/store/control-store.ts';
@@ -266,10 +266,16 @@ function baseUrlOf({ settings }: StageProvider): string {
 }
 
 async function probe(entry: StageProvider, connection: Connection, world: OpsWorld): Promise<Finding> {
-  const client = openClient(entry, connection, world);
+  const gate = patientGate(accountGate(connection.table, entry, world), world);
+  const client = openClient(entry, connection, { world, admit: gate.admit });
   try {
     const { ok, detail } = await client.probe();
     if (ok) return good('provider', `${entry.id}: ${detail}`);
+    if (gate.refusedFor() !== null)
+      return note(
+        'provider',
+        `${entry.id} not asked, since simhook itself is busy with it: ${gate.refusedFor()}`,
+      );
     return bad(
       'provider',
       `${entry.id}: ${detail}; check the address, the keys, and whether the provider only answers allowed addresses`,
@@ -279,7 +285,35 @@ async function probe(entry: StageProvider, connection: Connection, world: OpsWor
   }
 }
 
-function openClient(entry: StageProvider, connection: Connection, world: OpsWorld): OpenClient {
+/** Waits for a slot of the account this often; the workers take them too. */
+const slotTriesMax = 5;
+/** All tries together outlast the second that limits count in. */
+const slotPauseMs = 500;
+/** A day's budget that is used up is not waited for. */
+const slotWaitMax = seconds(3);
+
+/** The account's gate, with some patience. `refusedFor`: why no slot was to be had, which is no fault of the provider. */
+function patientGate(
+  gate: Admit,
+  world: OpsWorld,
+): { readonly admit: Admit; readonly refusedFor: () => string | null } {
+  let why: string | null = null;
+  const admit: Admit = async () => {
+    for (let tries = 1; ; tries++) {
+      const slot = await gate();
+      why = slot.ok ? null : slot.why;
+      if (slot.ok || tries >= slotTriesMax || slot.retryAfter > slotWaitMax) return slot;
+      await world.sleep(Math.max(slotPauseMs, slot.retryAfter));
+    }
+  };
+  return { admit, refusedFor: () => why };
+}
+
+function openClient(
+  entry: StageProvider,
+  connection: Connection,
+  { world, admit }: { readonly world: OpsWorld; readonly admit: Admit },
+): OpenClient {
   const provider = world.providers.find(({ id }) => id === entry.id);
   if (!provider) throw new Error(`there is no provider ${entry.id}`);
   return provider.createClient({
@@ -289,7 +323,7 @@ function openClient(entry: StageProvider, connection: Connection, world: OpsWorl
     now: world.clock,
     random: world.random,
     callTimeout: entry.profile.callTimeout,
-    admit: accountGate(connection.table, entry, world),
+    admit,
   });
 }
 

@@ -38,4 +38,24 @@ describe('the command line beside a running system', () => {
     expect(doctor.code).toBe(1);
     expect(doctor.json).toContainEqual(expect.objectContaining({ check: 'system', result: 'bad' }));
   });
+
+  // Found in the day at work: a busy simhook made doctor say that the provider was down.
+  it('waits for a slot of the account before it asks, and blames nobody when there is none', async () => {
+    const perSec = 10;
+    for (let i = 0; i < perSec; i++) expect(await on.run('doctor')).toMatchObject({ code: 0 });
+    const busy = await on.run('doctor', '--json');
+    expect(busy).toMatchObject({ code: 0 });
+    expect(busy.json).toContainEqual(
+      expect.objectContaining({ result: 'note', detail: expect.stringContaining('simhook itself is busy') }),
+    );
+    const sleep = async (ms: number): Promise<void> => on.clock.advance(ms);
+    const patient = await on.runIn({ sleep }, 'doctor', '--json');
+    expect(patient.json).toContainEqual(
+      expect.objectContaining({
+        check: 'provider',
+        result: 'good',
+        detail: expect.stringContaining('balance'),
+      }),
+    );
+  });
 });

@@ -45,6 +45,8 @@ export interface OpsShop {
   runIn(changes: Partial<OpsWorld>, ...argv: string[]): Promise<Said>;
   /** Lets time pass: callbacks arrive, the sweep runs each minute, the queues are worked off. */
   pass(ms: number, stepMs?: number): Promise<void>;
+  /** Starts the system and the command line anew with another stage, on the same data. */
+  restage(options: OpsShopOptions): Promise<void>;
   /** A SIM that runs low: EIOTCLUB's simulator says so. */
   alert(iccid: string): Promise<void>;
   /** Purchases that the simulator made for a SIM. */
@@ -98,25 +100,28 @@ export async function openOpsShop(options: OpsShopOptions = {}): Promise<OpsShop
     rateLimits: { eiotclub: { perSec: 10 } },
   });
   const baseUrl = await simulator.listen();
-  const input = stageInput(baseUrl, options);
   const stageFile = join(folder.path, 'stage.json');
-  writeFileSync(stageFile, JSON.stringify(input));
-  const reading = readStage(input, { fileName: 'flow', text: null }, providers);
-  if (!reading.ok) throw new Error(reading.problems.join('\n'));
   const engines = openEmbeddedEngines(join(folder.path, 'simhook.db'), ['eiotclub'], now);
   const random = seededRandom(11);
-  const system = openLocalSystem({
-    stage: reading.stage,
-    providers,
-    table: engines.table,
-    events: engines.events,
-    actions: engines.actions,
-    secrets: memorySecretSource(reading.stage.secrets),
-    clock: now,
-    random,
-    log: silentLog,
-  });
-  const front = await openHttpFront({ port: 0, host: '127.0.0.1' }, system.handleHttp);
+  const openSystem = (changes: OpsShopOptions): LocalSystem => {
+    const input = stageInput(baseUrl, changes);
+    writeFileSync(stageFile, JSON.stringify(input));
+    const reading = readStage(input, { fileName: 'flow', text: null }, providers);
+    if (!reading.ok) throw new Error(reading.problems.join('\n'));
+    return openLocalSystem({
+      stage: reading.stage,
+      providers,
+      table: engines.table,
+      events: engines.events,
+      actions: engines.actions,
+      secrets: memorySecretSource(reading.stage.secrets),
+      clock: now,
+      random,
+      log: silentLog,
+    });
+  };
+  let system = openSystem(options);
+  const front = await openHttpFront({ port: 0, host: '127.0.0.1' }, (event) => system.handleHttp(event));
   simulator.callbacks.setUrl('eiotclub', `${front.url}/callbacks/eiotclub`);
   const settle = async (): Promise<void> => {
     for (let i = 0; i < 3; i++) {
@@ -128,7 +133,9 @@ export async function openOpsShop(options: OpsShopOptions = {}): Promise<OpsShop
     runOnce(['--data', folder.path, '--stage-file', stageFile, ...argv], { clock: now, random, ...changes });
   return {
     simulator,
-    system,
+    get system() {
+      return system;
+    },
     engines,
     front,
     clock,
@@ -145,6 +152,10 @@ export async function openOpsShop(options: OpsShopOptions = {}): Promise<OpsShop
         await system.sweep();
         await settle();
       }
+    },
+    restage: async (changes) => {
+      await system.close();
+      system = openSystem(changes);
     },
     alert: async (iccid) => {
       simulator.emit('eiotclub', { event: 'FlowAlert', iccid, alert_type: 1, alert_value: '98.5' });
