@@ -41,7 +41,7 @@ export async function readStageModule(path: string, shownAs: string = path): Pro
 export function stageFilePath(name: string): string | null {
   if (!/^[a-z][a-z0-9-]{0,29}$/.test(name)) {
     throw misused(
-      `--stage is "${name}", but a stage name is lower-case letters, digits and hyphens, at most 30`,
+      `--stage is "${name}", but a stage name is lower-case letters, digits and hyphens, at most 30; a file goes to --stage-file`,
     );
   }
   const path = fileURLToPath(new URL(`${name}.ts`, stagesFolder));

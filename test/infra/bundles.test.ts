@@ -428,6 +428,7 @@ describeWithEngine('bundles', dynamoDbLocalProblem(), () => {
       });
       expect(await blind.lambda.invoke(tick, 55_000)).toMatchObject({ actions: 0 });
       expect(blind.lambda.lines.join('\n')).toContain('"OrphanedActions":1');
+      expect(blind.lambda.lines.join('\n')).toContain('"OldestHeld":0');
       expect(await the('Sweep').lambda.invoke(tick, 55_000)).toMatchObject({ actions: 1 });
       await expect(the('Sweep').lambda.invoke({}, 55_000)).rejects.toThrow(/scheduledAt/);
     });
