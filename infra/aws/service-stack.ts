@@ -123,7 +123,10 @@ export class ServiceStack extends Stack {
       } satisfies z.input<typeof decideEnv>,
       logs: this.logsOf('decide'),
       grants: [
-        { actions: ['dynamodb:GetItem', 'dynamodb:PutItem'], resources: [state.table.tableArn] },
+        {
+          actions: ['dynamodb:BatchGetItem', 'dynamodb:GetItem', 'dynamodb:PutItem'],
+          resources: [state.table.tableArn],
+        },
         send(state.events, ...[...state.providers.values()].map(({ actions }) => actions)),
         consume(state.events),
       ],
