@@ -194,6 +194,9 @@ async function prepare(context: Context, order: PurchaseOrder): Promise<Preparat
       `payAmount ${job.plan.payAmount} is no amount of ${context.deps.currency}: correct the rule's plan`,
     );
   }
+  if (job.kind === 'place' && !context.deps.settings.lookBeforeOrder) {
+    return { kind: 'ready', baseline: null, quote };
+  }
   const records = await readRecords(context, order.subject);
   if (records.kind !== 'read') return records;
   return job.kind === 'renew' ? prepareRenewal(job.targetOrderId, records.rows) : ready(records.rows, quote);

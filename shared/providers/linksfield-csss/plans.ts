@@ -1,14 +1,7 @@
 import { z } from 'zod';
 import { baseUrlSchema } from '../base-url.ts';
 
-/**
- * CSSS in a stage file.
- *
- * `baseUrl` may hold a path, which is put before every call: the Chinese pages show the CSSS calls under
- * `https://api-uat.io.linksfield.net/cube/v4`.
- * Source: protocols/linksfield.md, sections 0 and 2; seed 001.
- */
-export const csssSettingsSchema = z.strictObject({
+const settingsShape = z.strictObject({
   baseUrl: baseUrlSchema.default('https://apiv3.linksfield.net'),
   /** The partner code, such as P000270. */
   accessCode: z.string().min(1).max(64),
@@ -30,6 +23,13 @@ export const csssSettingsSchema = z.strictObject({
   /** Minutes that the provider's local times are ahead of UTC (480 for Beijing); null while nobody has told. */
   zoneOffsetMinutes: z.int().min(-720).max(840).nullable().default(null),
   /**
+   * Whether the SIM's orders are read before a new one is placed. Without that look a lost answer is told from older
+   * orders by time alone, so it can be spared only with a known zone. It halves the requests of an order, and with
+   * `coalesce` makes them a twentieth; an order that a human placed for the SIM within the minutes of a lost answer is
+   * then taken for ours (once too little, never twice).
+   */
+  lookBeforeOrder: z.boolean().default(true),
+  /**
    * Reply codes whose meaning Linksfield has told you, since the page of status codes could not be read
    * (section 2). `unknown` makes simhook ask for the order; the others say that nothing was bought, and why.
    */
@@ -38,6 +38,21 @@ export const csssSettingsSchema = z.strictObject({
     .refine((codes) => !Object.hasOwn(codes, '0000'), { error: '0000 is success and can mean nothing else' })
     .default({}),
 });
+
+/**
+ * CSSS in a stage file.
+ *
+ * `baseUrl` may hold a path, which is put before every call: the Chinese pages show the CSSS calls under
+ * `https://api-uat.io.linksfield.net/cube/v4`.
+ * Source: protocols/linksfield.md, sections 0 and 2; seed 001.
+ */
+export const csssSettingsSchema = settingsShape.refine(
+  ({ lookBeforeOrder, zoneOffsetMinutes }) => lookBeforeOrder || zoneOffsetMinutes !== null,
+  {
+    path: ['lookBeforeOrder'],
+    error: 'can be false only with zoneOffsetMinutes, since a lost answer is then found by its time',
+  },
+);
 export type CsssSettings = z.infer<typeof csssSettingsSchema>;
 
 const flag = z.enum(['0', '1']);

@@ -76,17 +76,26 @@ function findNewOrder(
   wanted: LocalTimes & { readonly packageCode: string | null },
 ): Finding {
   const old = new Set(before?.map(({ id }) => id));
-  const candidates = rows.filter(
+  const inAnyZone = rows.filter(
     (row) =>
       !old.has(row.orderCode) &&
       !query.knownOrderIds.has(row.orderCode) &&
       // A row without a package code can't be told apart, so it stays in.
       (row.packageCode === null || row.packageCode === wanted.packageCode) &&
-      !isOutside(row, query, wanted),
+      !isOutside(row, query, { zoneOffsetMinutes: null }),
   );
+  const candidates = inAnyZone.filter((row) => !isOutside(row, query, wanted));
   const ids = candidates.map((row) => row.orderCode);
   const [only] = candidates;
-  if (only === undefined) return { kind: 'absent' };
+  if (only === undefined) {
+    if (inAnyZone.length === 0) return { kind: 'absent' };
+    // The zone is what the operator says. Were it wrong, this order would be ours, and a second one would be bought.
+    return {
+      kind: 'ambiguous',
+      candidates: inAnyZone.map((row) => row.orderCode),
+      why: 'a new order whose time fits in another zone than the stage names',
+    };
+  }
   if (candidates.length > 1) {
     return { kind: 'ambiguous', candidates: ids, why: 'several new orders of this SIM could be it' };
   }

@@ -1,3 +1,4 @@
+import { z } from 'zod';
 import { act } from '../../../functions/act/act.ts';
 import type { ActDeps } from '../../../functions/act/act-deps.ts';
 import { decideEvent } from '../../../functions/decide/decide.ts';
@@ -14,6 +15,7 @@ import type { LogFields, LogLevel } from '../../../shared/platform/log.ts';
 import { type Random, seededRandom } from '../../../shared/platform/random.ts';
 import type { Stage } from '../../../shared/policy/stage.ts';
 import type { HttpRequest, HttpResult, OpenHttp } from '../../../shared/providers/http-client.ts';
+import { linksfieldCsss } from '../../../shared/providers/linksfield-csss/linksfield-csss.ts';
 import { findProvider } from '../../../shared/providers/registry.ts';
 import { parseWorkItem } from '../../../shared/queue/work-item.ts';
 import type { WorkQueue } from '../../../shared/queue/work-queue.ts';
@@ -57,6 +59,8 @@ export interface World {
   readonly sent: { readonly path: string; readonly bodyText: string }[];
   /** What the functions see: the stage's policy, the table and the queues unless a test puts something in between. */
   policy: Policy;
+  /** Settings of CSSS that differ from the stage's. */
+  csssSettings: object;
   table: Table;
   readonly actions: Map<string, WorkQueue>;
 }
@@ -88,6 +92,7 @@ export async function openWorld(seed = 1): Promise<World> {
     noticed: [],
     sent: [],
     policy: stage.policy,
+    csssSettings: {},
     table: engines.table,
     actions: new Map(engines.actions),
   };
@@ -141,10 +146,17 @@ export function expiredEvent(world: World, n = 1, proof: Proof = signed): Webhoo
   });
 }
 
-/** Puts an order into CSSS's records that is no purchase of ours. */
-export function holdCsssOrder(world: World, n: number, orderId: string, state: 'active' | 'ended'): void {
+/** Puts an order into CSSS's records that is no purchase of ours, placed so long ago. */
+export function holdCsssOrder(
+  world: World,
+  n: number,
+  orderId: string,
+  state: 'active' | 'ended',
+  ageMs = 0,
+): void {
   const { simId } = simOf(world, 'linksfield-csss', n);
-  const packages = [{ code: csssPlan, state, orderId }];
+  const createdAt = world.scheduler.now() - ageMs;
+  const packages = [{ code: csssPlan, state, orderId, createdAt }];
   world.simulator.addSim({ provider: 'linksfield-csss', simId, packages });
 }
 
@@ -209,7 +221,7 @@ export function actDeps(world: World, id: string): ActDeps {
   const edges = { clock: () => now(world), random: world.random };
   const key = Object.entries(apiKeys).find(([name]) => name === id)?.[1].old ?? '';
   const client = whole.createClient({
-    settings: provider.settings,
+    settings: id === 'linksfield-csss' ? withChanges(provider.settings, world) : provider.settings,
     currency: provider.currency,
     apiSecrets: async () => [{ keyId: null, secret: new Secret(key) }],
     now: edges.clock,
@@ -231,6 +243,13 @@ export function actDeps(world: World, id: string): ActDeps {
     log: (level, message, fields) => void world.logged.push({ level, message, fields }),
     notice: ({ actionId }, what) => void world.noticed.push({ actionId, what }),
   };
+}
+
+function withChanges(settings: unknown, world: World): unknown {
+  return linksfieldCsss.settingsSchema.parse({
+    ...z.object({}).loose().parse(settings),
+    ...world.csssSettings,
+  });
 }
 
 /** For workers under test: resolves when virtual time has come so far. */

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { act } from '../../../functions/act/act.ts';
 import type { Action } from '../../../shared/core/action.ts';
-import { minutes, seconds } from '../../../shared/core/time.ts';
+import { days, minutes, seconds } from '../../../shared/core/time.ts';
 import type { Fault } from '../../provider-simulator/faults.ts';
 import {
   actDeps,
@@ -32,7 +32,7 @@ async function openShop(sims: number, simsPerCall = 4): Promise<{ world: World; 
   changeRule(world, ruleId, { simsPerCall });
   const actionIds: string[] = [];
   for (let n = 1; n <= sims; n++) {
-    holdCsssOrder(world, n, `ORDER_${n}`, 'ended');
+    holdCsssOrder(world, n, `ORDER_${n}`, 'ended', days(40));
     actionIds.push(await cause(world, expiredEvent(world, n)));
   }
   return { world, actionIds };
@@ -108,7 +108,7 @@ describe('actions of one rule that are due together', () => {
     const rule = world.policy.rules.find((one) => one.ruleId === ruleId);
     changeRule(world, ruleId, { plan: { ...rule?.plan, payAmount: '2.50' } });
     for (const n of [3, 4]) {
-      holdCsssOrder(world, n, `ORDER_${n}`, 'ended');
+      holdCsssOrder(world, n, `ORDER_${n}`, 'ended', days(40));
       actionIds.push(await cause(world, expiredEvent(world, n)));
     }
     await pass(world, minutes(1));
@@ -233,5 +233,37 @@ describe('a call for several SIMs', () => {
     const { world } = await openShop(4);
     await pass(world, minutes(1));
     expect(batchBodies(world)).toMatchObject([{ package_code: csssPlan, pay_amount: '3.00' }]);
+  });
+});
+
+describe('orders without a look before them', () => {
+  const spared = { lookBeforeOrder: false, zoneOffsetMinutes: 480 };
+
+  it('leave in one request for all SIMs', async () => {
+    const { world, actionIds } = await openShop(4);
+    world.csssSettings = spared;
+    await pass(world, minutes(1));
+    expect(names(await actionsOf(world, actionIds))).toEqual(Array(4).fill('succeeded'));
+    expect(world.sent).toHaveLength(1);
+  });
+
+  it('are told from older ones by their time when the answer is lost', async () => {
+    const { world, actionIds } = await openShop(4);
+    world.csssSettings = spared;
+    onBatch(world, { kind: 'hang', commit: true });
+    await pass(world, minutes(60));
+    for (const { state } of await actionsOf(world, actionIds))
+      expect(state).toMatchObject({ name: 'succeeded', adopted: true });
+    for (let n = 1; n <= 4; n++) expect(boughtFor(world, n)).toBe(1);
+  });
+
+  it('park instead of buying twice when the stage names the wrong zone', async () => {
+    const { world, actionIds } = await openShop(4);
+    world.csssSettings = { ...spared, zoneOffsetMinutes: 0 };
+    onBatch(world, { kind: 'hang', commit: true });
+    await pass(world, minutes(120));
+    for (const { state } of await actionsOf(world, actionIds))
+      expect(state).toMatchObject({ name: 'parked', reason: 'several-candidates', mayHaveBought: true });
+    for (let n = 1; n <= 4; n++) expect(boughtFor(world, n)).toBe(1);
   });
 });

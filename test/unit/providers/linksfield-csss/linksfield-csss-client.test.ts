@@ -315,6 +315,20 @@ describe('purchase', () => {
 });
 
 describe('prepare and findPurchase', () => {
+  test('asks nothing before an order where the stage spares the look', async () => {
+    const settings = { lookBeforeOrder: false, zoneOffsetMinutes: 480 };
+    const { client, requests } = await open({ answer: () => page([orderRow]), settings });
+    expect(await client.prepare(order('order'))).toEqual({
+      kind: 'ready',
+      baseline: null,
+      quote: { amountMinor: 500, currency: 'USD' },
+    });
+    expect(requests).toHaveLength(0);
+    // A renewal makes no new order, so nothing but a look before it shows that it happened.
+    await client.prepare(order('renew'));
+    expect(requests).toHaveLength(1);
+  });
+
   test('records every order of the SIM and takes the plan’s amount as the quote', async () => {
     const { client, requests } = await open({ answer: () => page([orderRow]) });
     expect(await client.prepare(order('order'))).toEqual({
@@ -664,8 +678,15 @@ describe('settings and plans', () => {
       signing: { keyOrder: 'sorted', dropEmpty: true, quoteNumbers: false, nestedKeys: 'as-given' },
       orderPageSize: 100,
       zoneOffsetMinutes: null,
+      lookBeforeOrder: true,
       replyCodes: {},
     });
+  });
+
+  test('spare the look before an order only with a known zone', () => {
+    const spared = { accessCode: 'P1', lookBeforeOrder: false };
+    expect(parse(spared)).toBe(false);
+    expect(parse({ ...spared, zoneOffsetMinutes: 480 })).toBe(true);
   });
 
   test.each([

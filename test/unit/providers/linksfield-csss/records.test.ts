@@ -111,15 +111,25 @@ describe('a new order after a lost answer', () => {
   test('is found without a baseline when the zone is known and the time fits', () => {
     expect(find([row('NEW')], null, [], beijing)).toMatchObject({ kind: 'found' });
     expect(find([row('NEW', { orderDate: '' })], null, [], beijing)).toMatchObject({ kind: 'ambiguous' });
-    expect(find([row('OLDER', { orderDate: '20261122100005' })], null, [], beijing)).toEqual({
+    expect(find([row('OLDER', { orderDate: '20261121100005' })], null, [], beijing)).toEqual({
       kind: 'absent',
     });
+  });
+
+  // Found by asking what a wrong zone in the stage would do: it proved our own order's absence.
+  test.each([
+    ['with a baseline', before],
+    ['without one', null],
+  ])('is never taken for absent when only the zone keeps it from being ours, %s', (_name, baseline) => {
+    const elsewhere = [row('NEW', { orderDate: '20261122100005' })];
+    expect(find(elsewhere, baseline, [], beijing)).toMatchObject({ kind: 'ambiguous', candidates: ['NEW'] });
+    expect(find(elsewhere, baseline, ['NEW'], beijing)).toEqual({ kind: 'absent' });
   });
 
   // Found by reading: only the profile's figure was used, so a stage that waits longer bought a second time.
   test('is found as late as the stage lets an order appear', () => {
     const late = [row('NEW', { orderDate: '20261122193000' })];
-    expect(findInRecords(query('order', before), late, 'DP1', beijing)).toEqual({ kind: 'absent' });
+    expect(findInRecords(query('order', before), late, 'DP1', beijing)).toMatchObject({ kind: 'ambiguous' });
     const patient = query('order', before, [], hours(2));
     expect(findInRecords(patient, late, 'DP1', beijing)).toMatchObject({ kind: 'found' });
   });
