@@ -2,6 +2,7 @@ import type { Action, ActionStateName } from '../../shared/core/action.ts';
 import type { SettleInput, Transition } from '../../shared/core/lifecycle.ts';
 import type { Rule } from '../../shared/core/policy.ts';
 import { nextTry, purchaseRetry } from '../../shared/core/retry.ts';
+import type { SimState } from '../../shared/core/sim-state.ts';
 import { type DurationMs, type EpochMs, elapsed } from '../../shared/core/time.ts';
 import { toMessage } from '../../shared/queue/work-item.ts';
 import {
@@ -24,20 +25,30 @@ const hintDelaySecMax = 900;
 
 type OwnedResult = { readonly kind: 'written' | 'overtaken' | 'order-taken' };
 
-/** Applies a change as long as the action is still ours: same fence, same state. Lost races are read again. */
+/** An action and its SIM as this worker wrote them a moment ago; the version guards tell when they have changed since. */
+export interface WrittenRow extends Versioned<ActionRow> {
+  readonly sim: Versioned<SimState>;
+}
+
+/**
+ * Applies a change as long as the action is still ours: same fence, same state. Lost races are read again; the first
+ * try takes what is known, where something is.
+ */
 export async function changeOwned(
   actionId: string,
   fence: number,
   states: readonly ActionStateName[],
   deps: ActDeps,
   next: (input: SettleInput) => Transition,
+  known: WrittenRow | null = null,
 ): Promise<OwnedResult> {
   for (let race = 0; race < racesMax; race++) {
-    const row = await loadAction(deps.table, actionId);
+    const written = race === 0 ? known : null;
+    const row = written ?? (await loadAction(deps.table, actionId));
     if (row === null || row.value.action.fence !== fence || !states.includes(row.value.action.state.name)) {
       return { kind: 'overtaken' };
     }
-    const result = await writeNext(row, deps, next);
+    const result = await writeNext(row, deps, next, written?.sim);
     if (result.kind === 'written' || result.kind === 'order-taken') return { kind: result.kind };
   }
   throw new Error(
@@ -58,9 +69,10 @@ export async function writeNext(
   row: Versioned<ActionRow>,
   deps: ActDeps,
   next: (input: SettleInput) => Transition,
+  knownSim?: Versioned<SimState>,
 ): Promise<TransitionResult> {
   const { action } = row.value;
-  const sim = await loadSim(deps.table, action.subject.key);
+  const sim = knownSim ?? (await loadSim(deps.table, action.subject.key));
   const now = deps.clock();
   const transition = next({
     action,

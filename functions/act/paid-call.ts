@@ -1,5 +1,5 @@
 import type { Action } from '../../shared/core/action.ts';
-import { claim, park, settle } from '../../shared/core/lifecycle.ts';
+import { claim, park, type SettleInput, settle, type Transition } from '../../shared/core/lifecycle.ts';
 import type { Outcome } from '../../shared/core/outcome.ts';
 import { providerPolicyOf } from '../../shared/core/policy.ts';
 import {
@@ -17,7 +17,7 @@ import { takeAccountSlots } from '../../shared/store/rate-limiter.ts';
 import type { ActionRow } from '../../shared/store/rows.ts';
 import type { ActDeps } from './act-deps.ts';
 import { mayGoOn, type PreparedAction } from './before-call.ts';
-import { change, changeOwned, hint, ruleOf, waitUntil } from './change-action.ts';
+import { change, changeOwned, hint, ruleOf, type WrittenRow, waitUntil } from './change-action.ts';
 import { noteHealth } from './provider-health.ts';
 
 /** Takes the account's slot of one paid request, which leaves within `leavesWithin`. */
@@ -38,7 +38,7 @@ export async function claimAction(
   row: Versioned<ActionRow>,
   prepared: PreparedAction,
   deps: ActDeps,
-): Promise<Versioned<ActionRow> | null> {
+): Promise<WrittenRow | null> {
   const { action } = row.value;
   const sim = await loadSim(deps.table, action.subject.key);
   if (!(await mayGoOn(row, sim.value, deps))) return null;
@@ -55,6 +55,7 @@ export async function claimAction(
       return {
         value: { ...row.value, action: transition.action, sweeps: 0 },
         version: (row.version ?? 0) + 1,
+        sim: { value: transition.sim, version: (sim.version ?? 0) + 1 },
       };
     case 'cap-exceeded':
       await overCap(row, result, deps);
@@ -86,7 +87,7 @@ async function overCap(
  * an earlier end of the time to send than the leases give; null where there is none.
  */
 export async function callAndSettle(
-  rows: readonly Versioned<ActionRow>[],
+  rows: readonly WrittenRow[],
   sendBy: EpochMs | null,
   deps: ActDeps,
 ): Promise<void> {
@@ -102,7 +103,7 @@ export async function callAndSettle(
   let failure: unknown = null;
   for (const [i, { action }] of claims.entries()) {
     // One that can't be settled now is verified when its lease has run out; the others must not share that.
-    await settleOutcome(action, outcomes[i] ?? noOutcome, deps).catch((error: unknown) => {
+    await settleOutcome(action, outcomes[i] ?? noOutcome, deps, rows[i]).catch((error: unknown) => {
       failure ??= error;
     });
   }
@@ -159,11 +160,15 @@ function tellingOutcome(outcomes: readonly Outcome[]): Outcome {
  * Writes what came of the call. A worker whose fence is old writes nothing. One whose lease ran out, but whom nobody
  * has overtaken, may still tell a clear answer.
  */
-export async function settleOutcome(called: Action, outcome: Outcome, deps: ActDeps): Promise<void> {
+export async function settleOutcome(
+  called: Action,
+  outcome: Outcome,
+  deps: ActDeps,
+  known: WrittenRow | null = null,
+): Promise<void> {
   const states = outcome.kind === 'unknown' ? (['running'] as const) : (['running', 'unknown'] as const);
-  const settled = await changeOwned(called.actionId, called.fence, states, deps, (input) =>
-    settle(input, outcome),
-  );
+  const next = (input: SettleInput): Transition => settle(input, outcome);
+  const settled = await changeOwned(called.actionId, called.fence, states, deps, next, known);
   if (settled.kind === 'order-taken') {
     const taken = `the provider answered with order ${outcome.kind === 'succeeded' ? outcome.providerOrderId : ''}, which another action has`;
     await changeOwned(called.actionId, called.fence, states, deps, (input) =>

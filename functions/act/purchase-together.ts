@@ -10,7 +10,7 @@ import { releaseAccountSlot } from '../../shared/store/rate-limiter.ts';
 import type { ActionRow } from '../../shared/store/rows.ts';
 import type { ActDeps } from './act-deps.ts';
 import { type PreparedAction, withPrepared } from './before-call.ts';
-import { racesMax, ruleOf, waitUntil } from './change-action.ts';
+import { racesMax, ruleOf, type WrittenRow, waitUntil } from './change-action.ts';
 import { callAndSettle, claimAction, takeSlot } from './paid-call.ts';
 
 /**
@@ -109,8 +109,8 @@ interface Members {
 async function claimMembers(
   { own, place, members, slotAt }: Members,
   deps: ActDeps,
-): Promise<readonly Versioned<ActionRow>[]> {
-  const claimed: Versioned<ActionRow>[] = [];
+): Promise<readonly WrittenRow[]> {
+  const claimed: WrittenRow[] = [];
   for (const actionId of members) {
     if (elapsed(slotAt, deps.clock()) > claimsFor) break;
     const member = actionId === own.row.value.action.actionId ? own : await loadMember(actionId, place, deps);

@@ -164,14 +164,13 @@ async function judge(
   const { event } = row.value;
   const sim = event.subject === null ? null : await loadSim(deps.table, event.subject.key);
   const base = { event, generation: options.generation, digest: sha256Hex };
-  const ids = deps.policy.rules.map((rule) => actionIdFor(rule, base));
   const input: DecideInput = {
     ...base,
     policy: deps.policy,
     sim: sim?.value ?? null,
     ownActionId,
     now,
-    existingActionIds: options.replay || race > 0 ? await existingActions(deps.table, ids) : new Set(),
+    existingActionIds: options.replay || race > 0 ? await existing(base, deps) : new Set(),
   };
   const { decided, end } = await claimEnd(event, decide(input), deps);
   const written = await writeDecision(deps.table, {
@@ -194,6 +193,15 @@ async function judge(
       .join(' '),
   });
   return decided;
+}
+
+/** Which actions the rules made of the event before. */
+async function existing(
+  base: Parameters<typeof actionIdFor>[1],
+  deps: DecideDeps,
+): Promise<ReadonlySet<string>> {
+  const ids = deps.policy.rules.map((rule) => actionIdFor(rule, base));
+  return existingActions(deps.table, ids);
 }
 
 /**

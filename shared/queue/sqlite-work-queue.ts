@@ -27,7 +27,8 @@ const queueSql = `
   ) STRICT;
   CREATE INDEX IF NOT EXISTS messages_turn ON messages (queue, turn, id);
   CREATE INDEX IF NOT EXISTS messages_group ON messages (queue, group_id, turn);
-  CREATE INDEX IF NOT EXISTS messages_receives ON messages (queue, receives);
+  CREATE INDEX IF NOT EXISTS messages_visible ON messages (queue, visible_at);
+  DROP INDEX IF EXISTS messages_receives;
   CREATE INDEX IF NOT EXISTS messages_sent ON messages (queue, sent_at);
 `;
 
@@ -38,18 +39,19 @@ const rowSchema = z.object({
   sent_at: z.number().int(),
   receives: z.number().int(),
 });
+const fewSchema = z.object({ n: z.number().int() });
 const countsSchema = z.object({ visible: z.number().int(), hidden: z.number().int() });
-const turnSchema = z.object({ turn: z.number().int() });
 
 /** `<row>.<receives>`: a later delivery of the message makes it run out. */
 const receiptPattern = /^(\d{1,15})\.(\d{1,9})$/;
 
 interface Statements {
-  readonly turn: StatementSync;
   readonly insert: StatementSync;
   readonly forget: StatementSync;
   readonly bury: StatementSync;
   readonly next: StatementSync;
+  readonly nextOfFew: StatementSync;
+  readonly countFew: StatementSync;
   readonly hide: StatementSync;
   readonly remove: StatementSync;
   readonly release: StatementSync;
@@ -105,22 +107,23 @@ interface QueueState {
 }
 
 function prepared(database: DatabaseSync): { readonly statements: Statements } {
-  const nextTurn = `SELECT MAX(
+  const nextTurn = `MAX(
       COALESCE((SELECT MIN(turn) FROM messages WHERE queue = :queue), 0),
-      COALESCE((SELECT MAX(turn) + 1 FROM messages WHERE queue = :queue AND group_id = :groupId), 0)) AS turn`;
+      COALESCE((SELECT MAX(turn) + 1 FROM messages WHERE queue = :queue AND group_id = :groupId), 0))`;
+  const next = (index: string): string =>
+    `SELECT * FROM messages INDEXED BY ${index} WHERE queue = ? AND visible_at <= ? ORDER BY turn, id LIMIT ?`;
   return {
     statements: {
-      turn: database.prepare(nextTurn),
       insert: database.prepare(
         `INSERT INTO messages (queue, turn, body, group_id, sent_at, visible_at, receives)
-         VALUES (:queue, :turn, :body, :groupId, :sentAt, :visibleAt, 0)`,
+         VALUES (:queue, ${nextTurn}, :body, :groupId, :sentAt, :visibleAt, 0)`,
       ),
       forget: database.prepare('DELETE FROM messages WHERE queue = ? AND sent_at < ?'),
-      bury: database.prepare(
-        'UPDATE messages SET queue = ?, visible_at = ? WHERE queue = ? AND visible_at <= ? AND receives >= ?',
-      ),
-      next: database.prepare(
-        'SELECT * FROM messages WHERE queue = ? AND visible_at <= ? ORDER BY turn, id LIMIT ?',
+      bury: database.prepare('UPDATE messages SET queue = ?, visible_at = ? WHERE id = ?'),
+      next: database.prepare(next('messages_turn')),
+      nextOfFew: database.prepare(next('messages_visible')),
+      countFew: database.prepare(
+        'SELECT COUNT(*) AS n FROM (SELECT 1 FROM messages WHERE queue = ? AND visible_at <= ? LIMIT ?)',
       ),
       hide: database.prepare('UPDATE messages SET visible_at = ?, receives = receives + 1 WHERE id = ?'),
       remove: database.prepare(
@@ -151,28 +154,44 @@ function guarded<T>(work: () => T): T {
 function send(queue: QueueState, messages: readonly WorkMessage[], nowMs: number): void {
   assertMessages(messages);
   const { statements, name } = queue;
-  inTransaction(queue.database, () => {
-    for (const { body, groupId, delaySec } of messages) {
-      const { turn } = turnSchema.parse(statements.turn.get({ queue: name, groupId }));
-      const visibleAt = nowMs + delaySec * 1000;
-      statements.insert.run({ queue: name, turn, body, groupId, sentAt: nowMs, visibleAt });
-    }
-    return { commit: true, value: undefined };
+  atOnce(queue.database, messages, ({ body, groupId, delaySec }) => {
+    const visibleAt = nowMs + delaySec * 1000;
+    statements.insert.run({ queue: name, body, groupId, sentAt: nowMs, visibleAt });
   });
 }
 
 function receive(queue: QueueState, max: number, nowMs: number): readonly ReceivedMessage[] {
   assertReceiveMax(max);
-  const { statements, settings, name, deadLetter } = queue;
+  const { statements, settings, name } = queue;
   return inTransaction(queue.database, () => {
     statements.forget.run(name, nowMs - settings.retentionSec * 1000);
-    // SQS moves a message when it would be received once more, and keeps its id, age and receive count.
-    if (deadLetter !== null) statements.bury.run(deadLetter, nowMs, name, nowMs, settings.receivesMax);
-    const received = statements.next.all(name, nowMs, max).map((row) => toMessage(row));
+    const received = nextMessages(queue, max, nowMs);
     const visibleAt = nowMs + settings.visibilitySec * 1000;
     for (const message of received) statements.hide.run(visibleAt, Number(message.messageId));
     return { commit: true, value: received };
   });
+}
+
+/**
+ * So many visible messages are sorted each time; more are read in their order instead. A burst leaves thousands of
+ * delayed messages, which must not be gone through to find the few that are visible.
+ */
+const fewMessages = 40;
+
+/** SQS moves a message to the dead letters when it would be received once more, and keeps its id, age and receive count. */
+function nextMessages(queue: QueueState, max: number, nowMs: number): readonly ReceivedMessage[] {
+  const { statements, settings, name, deadLetter } = queue;
+  const { n } = fewSchema.parse(statements.countFew.get(name, nowMs, fewMessages));
+  if (n === 0) return [];
+  const next = n < fewMessages ? statements.nextOfFew : statements.next;
+  for (;;) {
+    const messages = next.all(name, nowMs, max).map((row) => toMessage(row));
+    const worn =
+      deadLetter === null ? [] : messages.filter((each) => each.receiveCount > settings.receivesMax);
+    // Each round moves at least one message away, so the rounds end.
+    if (worn.length === 0) return messages;
+    for (const { messageId } of worn) statements.bury.run(deadLetter, nowMs, Number(messageId));
+  }
 }
 
 function toMessage(row: unknown): ReceivedMessage {
@@ -189,12 +208,18 @@ function toMessage(row: unknown): ReceivedMessage {
 }
 
 function acknowledge(queue: QueueState, receipts: readonly string[], nowMs: number): void {
-  inTransaction(queue.database, () => {
-    for (const receipt of receipts) {
-      const match = receiptPattern.exec(receipt);
-      if (match === null) continue;
-      queue.statements.remove.run(Number(match[1]), Number(match[2]), queue.name, nowMs);
-    }
+  atOnce(queue.database, receipts, (receipt) => {
+    const match = receiptPattern.exec(receipt);
+    if (match !== null) queue.statements.remove.run(Number(match[1]), Number(match[2]), queue.name, nowMs);
+  });
+}
+
+/** One statement is a transaction by itself; several are made one. */
+function atOnce<T>(database: DatabaseSync, all: readonly T[], run: (one: T) => void): void {
+  const [only, ...further] = all;
+  if (only !== undefined && further.length === 0) return run(only);
+  inTransaction(database, () => {
+    for (const one of all) run(one);
     return { commit: true, value: undefined };
   });
 }

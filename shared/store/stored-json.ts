@@ -26,24 +26,28 @@ function storable(value: Value, bytes: BytesAsJson): unknown {
   if (value instanceof Uint8Array) return { [bytesMember]: bytes.put(value) };
   if (isList(value)) {
     const parts = value.map((part) => storable(part, bytes));
-    return parts.some((part, i) => part !== value[i]) ? parts : value;
+    return parts.every((part, i) => part === value[i]) ? value : parts;
   }
   return storableMembers(value, bytes);
 }
 
 function storableMembers(members: { readonly [name: string]: Value }, bytes: BytesAsJson): unknown {
-  let copy: Map<string, unknown> | null = null;
-  const names = Object.keys(members);
-  for (const [i, name] of names.entries()) {
+  let changed: Map<string, unknown> | null = null;
+  for (const name of Object.keys(members)) {
     const part = members[name] ?? null;
     const stored = storable(part, bytes);
-    const storedName = nameInJson(name);
-    if (copy === null && (stored !== part || storedName !== name)) {
-      copy = new Map(names.slice(0, i).map((before) => [before, members[before]]));
-    }
-    copy?.set(storedName, stored);
+    if (stored === part && nameInJson(name) === name) continue;
+    changed ??= new Map();
+    changed.set(name, stored);
   }
-  return copy === null ? members : Object.fromEntries(copy);
+  if (changed === null) return members;
+  const differing = changed;
+  return Object.fromEntries(
+    Object.entries(members).map(([name, part]) => [
+      nameInJson(name),
+      differing.has(name) ? differing.get(name) : part,
+    ]),
+  );
 }
 
 function nameInJson(name: string): string {

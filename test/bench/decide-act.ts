@@ -1,5 +1,7 @@
 import { pollOnce, type QueueSource } from '../../infra/local/queue-poller.ts';
 import { type EpochMs, epochMs } from '../../shared/core/time.ts';
+import type { Table } from '../../shared/store/table.ts';
+import { type Recording, recordTable } from './bare-sqlite.ts';
 import { alertBody, alertRequest, signedAtMs } from './http-requests.ts';
 import { type BenchWorld, openBenchWorld } from './local-world.ts';
 import { median } from './measure.ts';
@@ -12,14 +14,17 @@ import { type Bench, round } from './report.ts';
  */
 export const decideActBench: Bench = async ({ effort, quick }) => {
   const events = quick ? 50 : 1_000;
-  const cpu = { receive: [] as number[], decide: [] as number[], act: [] as number[] };
+  const cpu = { receive: [] as number[], decide: [] as number[], act: [] as number[], floor: [] as number[] };
+  const { replay } = await recordedRound(events);
   for (let turn = 0; turn < Math.max(2, effort.rounds) + 1; turn++) {
-    const used = await oneRound(events);
+    const used = await oneRound(events, (table) => table);
+    const floor = await cpuPer(events, async () => replay());
     // The first turn warms the code up.
     if (turn === 0) continue;
     cpu.receive.push(used.receive);
     cpu.decide.push(used.decide);
     cpu.act.push(used.act);
+    cpu.floor.push(floor);
   }
   const row = (name: string, us: number): readonly (string | number)[] => [
     name,
@@ -34,18 +39,31 @@ export const decideActBench: Bench = async ({ effort, quick }) => {
       row('decide', median(cpu.decide)),
       row('act', median(cpu.act)),
       row('decide + act', median(cpu.decide.map((us, i) => us + (cpu.act[i] ?? 0)))),
+      row('floor: the same statements on bare SQLite', median(cpu.floor)),
+    ],
+    notes: [
+      `decide + act is ${round(median(cpu.decide.map((us, i) => (us + (cpu.act[i] ?? 0)) / (cpu.floor[i] ?? 1))))} x the floor. The floor has the reads and writes of receive in it too, and none of the queues.`,
     ],
   };
 };
 
+/** One round whose reads and writes are kept. */
+async function recordedRound(events: number): Promise<Recording> {
+  const recording = recordTable();
+  await oneRound(events, recording.wrap);
+  return recording;
+}
+
 async function oneRound(
   events: number,
+  wrapTable: (table: Table) => Table,
 ): Promise<{ readonly receive: number; readonly decide: number; readonly act: number }> {
   const clock = movingClock();
   const world = openBenchWorld({
     simulatorUrl: 'http://127.0.0.1:1',
     clock,
     wrapProvider: instantProvider,
+    wrapTable,
     withoutCaps: true,
   });
   const requests = Array.from({ length: events }, (_, i) => alertRequest(alertBody(i)));

@@ -50,7 +50,7 @@ describe('judging an event', () => {
 describe('acting, when the provider answers at once', () => {
   it('costs a slot of the rate limit and two transactions', () => {
     expect(flow.acted.table.calls).toMatchObject({ getMany: 0, query: 0, write: 1, transaction: 2 });
-    expect(flow.acted.table.calls.get).toBeLessThanOrEqual(11);
+    expect(flow.acted.table.calls.get).toBeLessThanOrEqual(9);
     expect(flow.acted.queue.sends).toBe(0);
   });
 
