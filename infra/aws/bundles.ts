@@ -64,7 +64,7 @@ async function buildBundle(name: FunctionName, folder: string, stageFile: unknow
     banner: {
       js: "import{createRequire as createRequireOfBundle}from'node:module';const require=createRequireOfBundle(import.meta.url);",
     },
-    plugins: [namespaceZod, lambdaCredentials, ...(name === 'decide' ? [withoutHttpClient] : [])],
+    plugins: [namespaceZod, lambdaSdk, name === 'decide' ? withoutHttpClient : httpClientOnly],
   });
   mkdirSync(folder, { recursive: true });
   for (const file of result.outputFiles) {
@@ -96,12 +96,40 @@ const namespaceZod: Plugin = {
   },
 };
 
-/** Inside Lambda credentials come from the environment alone; profiles, SSO and instance metadata stay out. */
-const lambdaCredentials: Plugin = {
-  name: 'lambda-credentials',
+/**
+ * The functions call three services and few of their operations, with credentials from the environment: a client of
+ * that size stands in for the SDK. What it leaves out is named in lambda-sdk/aws-json-client.ts.
+ */
+const lambdaSdk: Plugin = {
+  name: 'lambda-sdk',
   setup(pluginBuild) {
-    const path = join(dirname(fileURLToPath(import.meta.url)), 'lambda-credentials.ts');
-    pluginBuild.onResolve({ filter: /^@aws-sdk\/credential-provider-node$/ }, () => ({ path }));
+    const folder = join(dirname(fileURLToPath(import.meta.url)), 'lambda-sdk');
+    pluginBuild.onResolve({ filter: /^@(aws-sdk|smithy)\// }, ({ path, importer }) => {
+      const match = /^@aws-sdk\/client-(dynamodb|sqs|secrets-manager)$/.exec(path);
+      if (match === null)
+        return { errors: [{ text: `${path} has no stand-in for the bundles (${importer})` }] };
+      return { path: join(folder, `${match[1]}.ts`) };
+    });
+  },
+};
+
+/**
+ * The same undici by another door: its index takes fetch, WebSocket, mocks and caches along, of which nothing is used.
+ * Source: undici 8, index.js, which puts the methods of lib/api on the dispatcher.
+ */
+const httpClientOnly: Plugin = {
+  name: 'http-client-only',
+  setup(pluginBuild) {
+    pluginBuild.onResolve({ filter: /^undici$/ }, ({ path }) => ({ path, namespace: 'client-only' }));
+    pluginBuild.onLoad({ filter: /.*/, namespace: 'client-only' }, () => ({
+      loader: 'js',
+      resolveDir: root,
+      contents: `
+        const Dispatcher = require('undici/lib/dispatcher/dispatcher');
+        Dispatcher.prototype.request = require('undici/lib/api/api-request');
+        exports.Client = require('undici/lib/dispatcher/client');
+        exports.buildConnector = require('undici/lib/core/connect');`,
+    }));
   },
 };
 

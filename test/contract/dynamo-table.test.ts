@@ -2,7 +2,8 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { seededRandom } from '../../shared/platform/random.ts';
 import { makeDynamoClient } from '../../shared/store/dynamo-client.ts';
 import { triesMax } from '../../shared/store/dynamo-retry.ts';
-import { createDynamoTable, dynamoTable } from '../../shared/store/dynamo-table.ts';
+import { createDynamoTable } from '../../shared/store/dynamo-setup.ts';
+import { dynamoTable } from '../../shared/store/dynamo-table.ts';
 import type { Change, NewItem, Table } from '../../shared/store/table.ts';
 import {
   describeWithEngine,

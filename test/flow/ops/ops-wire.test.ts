@@ -9,7 +9,8 @@ import { makeSqsClient } from '../../../shared/queue/sqs-client.ts';
 import { sqsWorkQueue } from '../../../shared/queue/sqs-work-queue.ts';
 import { toMessage } from '../../../shared/queue/work-item.ts';
 import { makeDynamoClient } from '../../../shared/store/dynamo-client.ts';
-import { createDynamoTable, dynamoTable } from '../../../shared/store/dynamo-table.ts';
+import { createDynamoTable } from '../../../shared/store/dynamo-setup.ts';
+import { dynamoTable } from '../../../shared/store/dynamo-table.ts';
 import { recordCallback } from '../../../shared/store/event-store.ts';
 import {
   createSqsQueue,
