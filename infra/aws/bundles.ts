@@ -113,23 +113,12 @@ const lambdaSdk: Plugin = {
   },
 };
 
-/**
- * The same undici by another door: its index takes fetch, WebSocket, mocks and caches along, of which nothing is used.
- * Source: undici 8, index.js, which puts the methods of lib/api on the dispatcher.
- */
+/** Only the part of undici that is used, see the file. */
 const httpClientOnly: Plugin = {
   name: 'http-client-only',
   setup(pluginBuild) {
-    pluginBuild.onResolve({ filter: /^undici$/ }, ({ path }) => ({ path, namespace: 'client-only' }));
-    pluginBuild.onLoad({ filter: /.*/, namespace: 'client-only' }, () => ({
-      loader: 'js',
-      resolveDir: root,
-      contents: `
-        const Dispatcher = require('undici/lib/dispatcher/dispatcher');
-        Dispatcher.prototype.request = require('undici/lib/api/api-request');
-        exports.Client = require('undici/lib/dispatcher/client');
-        exports.buildConnector = require('undici/lib/core/connect');`,
-    }));
+    const path = join(dirname(fileURLToPath(import.meta.url)), 'lambda-sdk', 'undici.cjs');
+    pluginBuild.onResolve({ filter: /^undici$/ }, () => ({ path }));
   },
 };
 
