@@ -11,6 +11,7 @@ import { checkStage, loadStageFile } from '../local/load-stage.ts';
 import { loadLocalSecrets, memorySecretSource } from '../local/local-secrets.ts';
 import type { AwsAccess } from './aws-access.ts';
 import { misused, notFound, OpsError } from './failure.ts';
+import { interruptibleQueue, interruptibleTable } from './interruptible.ts';
 import { readNamedStage, readStageModule, type StageModule } from './stage-module.ts';
 import type { OpsWorld } from './world.ts';
 
@@ -169,12 +170,14 @@ function connectLocal(
   );
   return {
     label: `the data folder ${data}`,
-    table: engines.table,
+    table: interruptibleTable(engines.table),
     queues: new Map([
       ['events', engines.events],
       ...[...engines.actions].map(([id, queue]) => [`actions-${id}`, queue] as const),
     ]),
-    deadLetters: engines.deadLetters,
+    deadLetters: new Map(
+      [...engines.deadLetters].map(([name, queue]) => [name, interruptibleQueue(queue)] as const),
+    ),
     stage,
     secrets,
     onUnreadable: tellUnreadable(world),

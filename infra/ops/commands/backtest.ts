@@ -140,6 +140,10 @@ async function runBacktest(
     events += 1;
     progress.at(events);
   }
+  if (world.signal.aborted) {
+    progress.end();
+    return out.note(`interrupted after ${events} events: half a range is no answer, so none is given`);
+  }
   if (events === 0) throw notFound(`no ${describeFilter(filter)}: nothing to run the rules over`);
   await addReal(ledger, connection, filter);
   progress.end();
@@ -284,6 +288,8 @@ async function runDiff(
     await printDifference(value, a, b, context);
   }
   progress.end();
+  if (world.signal.aborted)
+    return out.note(`interrupted after ${sums.events} events: what differs after them is not shown`);
   if (sums.events === 0)
     throw notFound(`no ${describeFilter(wanted.filter)}: nothing to compare the rules on`);
   await out.value({ type: 'summary', present: wanted.present.version, next: wanted.next.version, ...sums });

@@ -103,6 +103,11 @@ async function dryRun(connection: Connection, filter: EventFilter, context: Cont
     progress.at(tally.events);
   }
   progress.end();
+  if (world.signal.aborted) {
+    return out.note(
+      `interrupted after ${tally.events} events: nothing was written, and half a range is no answer`,
+    );
+  }
   await report(tally, { context, filter, mode: 'dry run' });
   if (tally.spend.list().length > 0) await out.line('\nnothing was written; add --execute to do it');
 }
