@@ -217,7 +217,10 @@ function acknowledge(queue: QueueState, receipts: readonly string[], nowMs: numb
 /** One statement is a transaction by itself; several are made one. */
 function atOnce<T>(database: DatabaseSync, all: readonly T[], run: (one: T) => void): void {
   const [only, ...further] = all;
-  if (only !== undefined && further.length === 0) return run(only);
+  if (only !== undefined && further.length === 0) {
+    run(only);
+    return;
+  }
   inTransaction(database, () => {
     for (const one of all) run(one);
     return { commit: true, value: undefined };
