@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { before, type EpochMs, minutes, seconds } from '../../../shared/core/time.ts';
+import { before, days, type EpochMs, minutes, seconds } from '../../../shared/core/time.ts';
 import type { StageProvider } from '../../../shared/policy/stage.ts';
 import type { Admit, OpenClient } from '../../../shared/providers/provider.ts';
 import { accountGate } from '../../../shared/store/account-gate.ts';
@@ -8,6 +8,7 @@ import { loadHealth, loadSwitches } from '../../../shared/store/control-store.ts
 import { findDueActions, findDueEvents } from '../../../shared/store/due-work.ts';
 import type { StoreError } from '../../../shared/store/errors.ts';
 import { countEvents } from '../../../shared/store/event-listing.ts';
+import { loadReconcileCursor } from '../../../shared/store/reconcile-store.ts';
 import { simulatorBaseUrl } from '../../local/load-stage.ts';
 import { type RunningReading, readRunning } from '../../local/running-system.ts';
 import { addCommand, type Context, contextOf, withConnection } from '../command.ts';
@@ -59,6 +60,7 @@ async function examine(
     ...(await stopFindings(connection)),
     ...(await queueFindings(connection)),
     ...(await workFindings(connection, now)),
+    await reconcileFinding(connection, now),
     await clockFinding(connection, now),
     ...(probe ? await probeFindings(connection, running, world) : []),
   ];
@@ -211,6 +213,26 @@ async function workFindings({ table, stage }: Connection, now: EpochMs): Promise
           `${waiting.held} held and ${waiting.parked} parked actions wait for you: simhook actions --state waiting`,
         ),
   ];
+}
+
+/** A pass over many SIMs takes hours within a provider's limits; one that is older than this has stopped. */
+const passAgeMax = days(1);
+
+/** Whether reconciliation gets round. It runs each hour; a provider that it never came to the end of is told so. */
+async function reconcileFinding({ table, stage }: Connection, now: EpochMs): Promise<Finding> {
+  const passes = await Promise.all(
+    stage.providers.map(async ({ id }) => ({
+      id,
+      at: (await loadReconcileCursor(table, id)).value.lastPassAt,
+    })),
+  );
+  const text = passes
+    .map(({ id, at }) => `${id} ${at === null ? 'not yet' : `${showSpan(Math.max(0, now - at))} ago`}`)
+    .join(', ');
+  const late = passes.some(({ at }) => at !== null && now - at > passAgeMax);
+  return late
+    ? note('reconcile', `last whole pass: ${text}; it runs each hour while the system does`)
+    : good('reconcile', `last whole pass: ${text}`);
 }
 
 /** A clock that is behind what was stored already was set back, or another machine's is ahead. */

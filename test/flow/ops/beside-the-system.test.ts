@@ -39,6 +39,17 @@ describe('the command line beside a running system', () => {
     expect(doctor.json).toContainEqual(expect.objectContaining({ check: 'system', result: 'bad' }));
   });
 
+  it('says when reconciliation last got round, and when it has stopped', async () => {
+    const passes = async () =>
+      (await on.run('doctor', '--no-probe', '--json')).json.find(({ check }) => check === 'reconcile');
+    expect(await passes()).toMatchObject({ result: 'good', detail: 'last whole pass: eiotclub not yet' });
+    await on.system.reconcile();
+    on.clock.advance(5 * minute);
+    expect(await passes()).toMatchObject({ result: 'good', detail: 'last whole pass: eiotclub 5 min ago' });
+    on.clock.advance(25 * 60 * minute);
+    expect(await passes()).toMatchObject({ result: 'note' });
+  });
+
   // Found in the day at work: a busy simhook made doctor say that the provider was down.
   it('waits for a slot of the account before it asks, and blames nobody when there is none', async () => {
     const perSec = 10;
