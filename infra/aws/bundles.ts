@@ -1,5 +1,5 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build as esbuild, type Plugin } from 'esbuild';
 
@@ -20,6 +20,7 @@ export interface Bundle {
 export type StageFiles = Readonly<Record<FunctionName, unknown>>;
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
+const here = fileURLToPath(new URL('.', import.meta.url));
 
 /**
  * Builds every function into a folder of its own under `folder`. The same sources give the same bytes wherever the
@@ -64,7 +65,14 @@ async function buildBundle(name: FunctionName, folder: string, stageFile: unknow
     banner: {
       js: "import{createRequire as createRequireOfBundle}from'node:module';const require=createRequireOfBundle(import.meta.url);",
     },
-    plugins: [namespaceZod, lambdaSdk, name === 'decide' ? withoutHttpClient : httpClientOnly],
+    plugins: [
+      namespaceZod,
+      lambdaCredentials,
+      versionOnly,
+      name === 'decide' ? withoutHttpClient : httpClientOnly,
+    ],
+    // Loaded by the SDK only for operations that stream events; no function calls one.
+    external: ['@smithy/core/event-streams'],
   });
   mkdirSync(folder, { recursive: true });
   for (const file of result.outputFiles) {
@@ -96,19 +104,22 @@ const namespaceZod: Plugin = {
   },
 };
 
-/**
- * The functions call three services and few of their operations, with credentials from the environment: a client of
- * that size stands in for the SDK. What it leaves out is named in lambda-sdk/aws-json-client.ts.
- */
-const lambdaSdk: Plugin = {
-  name: 'lambda-sdk',
+/** Inside Lambda credentials come from the environment alone; profiles, SSO and instance metadata stay out. */
+const lambdaCredentials: Plugin = {
+  name: 'lambda-credentials',
   setup(pluginBuild) {
-    const folder = join(dirname(fileURLToPath(import.meta.url)), 'lambda-sdk');
-    pluginBuild.onResolve({ filter: /^@(aws-sdk|smithy)\// }, ({ path, importer }) => {
-      const match = /^@aws-sdk\/client-(dynamodb|sqs|secrets-manager)$/.exec(path);
-      if (match === null)
-        return { errors: [{ text: `${path} has no stand-in for the bundles (${importer})` }] };
-      return { path: join(folder, `${match[1]}.ts`) };
+    const path = join(here, 'lambda-credentials.ts');
+    pluginBuild.onResolve({ filter: /^@aws-sdk\/credential-provider-node$/ }, () => ({ path }));
+  },
+};
+
+/** The SDK's clients read their whole package.json for the version that they tell AWS. */
+const versionOnly: Plugin = {
+  name: 'version-only',
+  setup(pluginBuild) {
+    pluginBuild.onLoad({ filter: /@aws-sdk[\\/]client-[^\\/]+[\\/]package\.json$/ }, ({ path }) => {
+      const { name, version } = JSON.parse(readFileSync(path, 'utf8'));
+      return { loader: 'json', contents: JSON.stringify({ name, version }) };
     });
   },
 };
@@ -117,7 +128,7 @@ const lambdaSdk: Plugin = {
 const httpClientOnly: Plugin = {
   name: 'http-client-only',
   setup(pluginBuild) {
-    const path = join(dirname(fileURLToPath(import.meta.url)), 'lambda-sdk', 'undici.cjs');
+    const path = join(here, 'bundled-undici.cjs');
     pluginBuild.onResolve({ filter: /^undici$/ }, () => ({ path }));
   },
 };

@@ -1,13 +1,11 @@
-import type { AwsCredentials } from './request-signature.ts';
-
 /**
- * The keys of the function's role: Lambda hands them over in the environment, afresh for each container.
- * Throws when they are not there. Source: Lambda developer guide, "Defined runtime environment variables".
+ * Stands in for the SDK's default credential chain inside the bundles (bundles.ts): Lambda hands a role's keys over
+ * in the environment, afresh for each container. Source: Lambda developer guide, "Defined runtime environment variables".
  */
-export function environmentCredentials(): AwsCredentials {
+export const defaultProvider = () => async () => {
   const { AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN } = process.env;
   if (!AWS_ACCESS_KEY_ID || !AWS_SECRET_ACCESS_KEY) {
-    throw new TypeError(
+    throw new Error(
       'the environment holds no credentials: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY must be set',
     );
   }
@@ -16,4 +14,4 @@ export function environmentCredentials(): AwsCredentials {
     secretAccessKey: AWS_SECRET_ACCESS_KEY,
     ...(AWS_SESSION_TOKEN ? { sessionToken: AWS_SESSION_TOKEN } : {}),
   };
-}
+};
