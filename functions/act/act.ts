@@ -15,7 +15,7 @@ import type { ActDeps } from './act-deps.ts';
 import { askBefore, confirmClaim, mayGoOn, withPrepared } from './before-call.ts';
 import { change, changeOwned, waitUntil } from './change-action.ts';
 import { findPurchase } from './find-purchase.ts';
-import { callAndSettle, claimAction, takeSlot } from './paid-call.ts';
+import { callAndSettle, claimAction, slotToken, takeSlot } from './paid-call.ts';
 import { goesTogether, purchaseTogether } from './purchase-together.ts';
 
 /**
@@ -68,15 +68,14 @@ async function purchase(row: Versioned<ActionRow>, deps: ActDeps): Promise<void>
     return waitUntil(confirmed, after(deps.clock(), seconds(1)), 'too little time left for a call', deps);
   }
   if (together) return purchaseTogether({ row: confirmed, prepared }, deps);
-  const token = `${action.actionId}:${action.fence + 1}`;
-  const slot = await takeSlot({ token, leavesWithin: milliseconds(0) }, deps);
+  const slot = await takeSlot(action, milliseconds(0), deps);
   if (slot.kind === 'wait') return waitUntil(withPrepared(confirmed, prepared), slot.until, slot.why, deps);
   try {
     const running = await claimAction(confirmed, prepared, deps);
     if (running !== null) await callAndSettle([running], null, deps);
   } finally {
     if (deps.limits.connectionsMax !== null)
-      await releaseAccountSlot(deps.table, deps.limits.provider, token);
+      await releaseAccountSlot(deps.table, deps.limits.provider, slotToken(action));
   }
 }
 

@@ -20,13 +20,28 @@ import { mayGoOn, type PreparedAction } from './before-call.ts';
 import { change, changeOwned, hint, ruleOf, type WrittenRow, waitUntil } from './change-action.ts';
 import { noteHealth } from './provider-health.ts';
 
-/** Takes the account's slot of one paid request, which leaves within `leavesWithin`. */
+/** Names an action's call among those in flight. */
+export function slotToken({ actionId, fence }: Action): string {
+  return `${actionId}:${fence + 1}`;
+}
+
+/** Takes the account's slot of one paid request for an action, which leaves within `leavesWithin`. */
 export async function takeSlot(
-  { token, leavesWithin }: { readonly token: string; readonly leavesWithin: DurationMs },
+  action: Action,
+  leavesWithin: DurationMs,
   deps: ActDeps,
 ): ReturnType<typeof takeAccountSlots> {
   const holdFor = milliseconds(deps.profile.callTimeout * 2);
-  const request = { limits: deps.limits, now: deps.clock(), requests: 1, leavesWithin, token, holdFor };
+  const request = {
+    limits: deps.limits,
+    now: deps.clock(),
+    requests: 1,
+    leavesWithin,
+    // Answers are kept while an action waits for its slot, and until its claim.
+    hasWaited: action.prepared !== null,
+    token: slotToken(action),
+    holdFor,
+  };
   return takeAccountSlots(deps.table, request, deps.random.fraction());
 }
 

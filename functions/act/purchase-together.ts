@@ -11,7 +11,7 @@ import type { ActionRow } from '../../shared/store/rows.ts';
 import type { ActDeps } from './act-deps.ts';
 import { type PreparedAction, withPrepared } from './before-call.ts';
 import { racesMax, ruleOf, type WrittenRow, waitUntil } from './change-action.ts';
-import { callAndSettle, claimAction, takeSlot } from './paid-call.ts';
+import { callAndSettle, claimAction, slotToken, takeSlot } from './paid-call.ts';
 
 /**
  * A call for several SIMs leaves within this of its slot; the slot counts as used for as long, so that the provider's
@@ -77,9 +77,8 @@ interface Lead {
 async function lead({ own, place, pool, joining }: Lead, deps: ActDeps): Promise<void> {
   const { action } = own.row.value;
   const waiting = withPrepared(own.row, own.prepared);
-  const token = `${action.actionId}:${action.fence + 1}`;
   const slotAt = deps.clock();
-  const slot = await takeSlot({ token, leavesWithin }, deps);
+  const slot = await takeSlot(action, leavesWithin, deps);
   if (slot.kind === 'wait') {
     // The pool waits for the slot too. Losing this write to another worker is fine: it goes on there.
     const members = [...joining.members, ...joining.rest.members];
@@ -94,7 +93,7 @@ async function lead({ own, place, pool, joining }: Lead, deps: ActDeps): Promise
     if (claimed.length > 0) await callAndSettle(claimed, after(slotAt, leavesWithin), deps);
   } finally {
     if (deps.limits.connectionsMax !== null)
-      await releaseAccountSlot(deps.table, deps.limits.provider, token);
+      await releaseAccountSlot(deps.table, deps.limits.provider, slotToken(action));
   }
 }
 

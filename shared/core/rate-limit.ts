@@ -29,6 +29,8 @@ export interface LimitWindow {
   readonly inFlight: Readonly<Record<string, EpochMs>>;
   /** The latest slot that was promised to someone who has to wait. */
   readonly promisedUntil: EpochMs;
+  /** The same for those who came back at their time and found no slot after all: they have a line of their own. */
+  readonly promisedAgainUntil: EpochMs;
 }
 
 /**
@@ -43,6 +45,7 @@ export const emptyWindow: LimitWindow = {
   dayCount: 0,
   inFlight: {},
   promisedUntil: 0 as EpochMs,
+  promisedAgainUntil: 0 as EpochMs,
 };
 
 export type Grant =
@@ -55,6 +58,8 @@ export interface GrantRequest {
   readonly now: EpochMs;
   /** Requests that are about to be made, one after the other. */
   readonly requests: number;
+  /** True for who has waited for a promised slot already. */
+  readonly hasWaited: boolean;
   /** Names the call in flight, where the provider limits connections. */
   readonly token: string;
   /** How long after the grant the requests may leave; their slots count as used for as long. */
@@ -105,13 +110,25 @@ export function releaseSlot(window: LimitWindow, token: string): LimitWindow {
   };
 }
 
-/** Waiters get slots one after the other at the account's pace, so that they don't all come back at once. */
-function promise(window: LimitWindow, { limits, now, requests }: GrantRequest, why: string): Grant {
-  const pace = milliseconds((windowLength / limits.requestsPerSec) * requests);
-  const earliest = after(now, pace);
-  const queued = window.promisedUntil > now ? after(window.promisedUntil, pace) : earliest;
-  const until = epochMs(Math.max(queued, earliest));
-  return { kind: 'wait', until, window: { ...window, promisedUntil: until }, why };
+/**
+ * How much slower than the account's pace slots are promised. Nobody comes back at the very moment that was promised,
+ * since queues count in seconds, so some find no slot; what is left of the pace is theirs.
+ */
+const promisedSlower = 1.2;
+
+/**
+ * Waiters get slots one after the other, so that they don't all come back at once. Who comes back in vain goes to a
+ * second, short line: at the end of the first one, which may be twenty minutes long, its slot would be lost to all.
+ */
+function promise(
+  window: LimitWindow,
+  { limits, now, requests, hasWaited }: GrantRequest,
+  why: string,
+): Grant {
+  const pace = milliseconds(Math.ceil((windowLength / limits.requestsPerSec) * requests * promisedSlower));
+  const line = hasWaited ? 'promisedAgainUntil' : 'promisedUntil';
+  const until = after(epochMs(Math.max(window[line], now)), pace);
+  return { kind: 'wait', until, window: { ...window, [line]: until }, why };
 }
 
 function roll(window: LimitWindow, now: EpochMs): LimitWindow {
@@ -123,6 +140,7 @@ function roll(window: LimitWindow, now: EpochMs): LimitWindow {
     dayCount: window.day === today ? window.dayCount : 0,
     inFlight: Object.fromEntries(Object.entries(window.inFlight).filter(([, until]) => until > now)),
     promisedUntil: window.promisedUntil,
+    promisedAgainUntil: window.promisedAgainUntil,
   };
 }
 

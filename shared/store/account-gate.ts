@@ -22,7 +22,7 @@ export function accountGate(
     const holdFor = (profile.callTimeout * 2) as DurationMs;
     const slot = await takeAccountSlots(
       table,
-      { limits, now, requests: 1, leavesWithin: milliseconds(0), token, holdFor },
+      { limits, now, requests: 1, leavesWithin: milliseconds(0), hasWaited: false, token, holdFor },
       edges.random.fraction(),
     );
     if (slot.kind === 'wait') return { ok: false, retryAfter: elapsed(now, slot.until), why: slot.why };

@@ -1,6 +1,6 @@
 import { emptyWindow, type Grant, type GrantRequest, releaseSlot, takeSlots } from '../core/rate-limit.ts';
 import type { ProviderId } from '../core/subject.ts';
-import { after, type EpochMs, milliseconds } from '../core/time.ts';
+import { after, type EpochMs, elapsed, milliseconds, minutes, seconds } from '../core/time.ts';
 import { replaceOrInsert } from './event-store.ts';
 import { limitKey, toData } from './item-layout.ts';
 import { readRow } from './rows.ts';
@@ -8,6 +8,10 @@ import type { Table } from './table.ts';
 
 /** Lost races for the window before the caller is told to come back. */
 const racesMax = 8;
+
+/** How far waiters are spread beyond the slot that they are promised: the first time, and when they come again. */
+const spreadMax = minutes(1);
+const spreadAgain = seconds(2);
 
 export type SlotResult =
   | { readonly kind: 'granted' }
@@ -35,10 +39,19 @@ export async function takeAccountSlots(
     }
     return grant.kind === 'granted'
       ? { kind: 'granted' }
-      : { kind: 'wait', until: grant.until, why: grant.why };
+      : { kind: 'wait', until: spread(grant.until, request, jitter), why: grant.why };
   }
   const until = after(request.now, milliseconds(1_000 + 2_000 * jitter));
   return { kind: 'wait', until, why: 'too many workers ask for slots at once' };
+}
+
+/**
+ * Hints come after whole seconds, so those who asked in the same moment would come back in the same moment of a
+ * second, all of them, and find slots for some. The longer the line, the wider they are spread.
+ */
+function spread(until: EpochMs, { now, hasWaited }: GrantRequest, jitter: number): EpochMs {
+  const width = hasWaited ? spreadAgain : Math.min(spreadMax, elapsed(now, until) / 4);
+  return after(until, milliseconds(Math.round(width * jitter)));
 }
 
 /** Gives a connection back; losing the race is harmless, since a token that is not given back runs out by itself. */

@@ -318,6 +318,8 @@ const limitWindow: z.ZodType<LimitWindow> = z.object({
   dayCount: z.number().int(),
   inFlight: z.record(z.string(), moment),
   promisedUntil: moment,
+  // Rows of older versions have none.
+  promisedAgainUntil: moment.default(0 as EpochMs),
 });
 
 const pool: z.ZodType<Pool> = z.object({ members: z.array(z.string()), closesAt: moment });

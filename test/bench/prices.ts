@@ -1,6 +1,7 @@
 /**
  * Published on-demand prices in US dollars, US East (N. Virginia), without free tiers. Prices change: look before you
- * rely on them. As known in mid-2025; the pages themselves could not be opened when this was written.
+ * rely on them. As known in mid-2025. DynamoDB's were seen on a page again: airbyte.com/data-engineering-resources/
+ * dynamodb-pricing, of 2025-07-21. The others' own pages could not be opened when this was written.
  */
 export const prices = {
   asOf: '2025-06',
@@ -18,7 +19,26 @@ export const prices = {
     lambdaGbSecondArm: 13.3334e-6,
     /** Source: Amazon CloudWatch pricing, Logs, ingestion of custom logs. */
     logGigabyte: 0.5,
+    /** Custom events put on a bus. Source: cloudburn.io/blog/amazon-eventbridge-pricing, of 2026-03-13. */
+    eventBridgeEvent: 1e-6,
   },
+} as const;
+
+/**
+ * Services that take the callbacks in and hand them on: what comes after them (rules, purchases, their proof) is still
+ * to be built and paid for. Plans as harvested from the vendors' own pages on 2026-09-20.
+ */
+export const services = {
+  /**
+   * 50,000 messages a month are free, further ones cost 0.0001 dollars; Professional adds 490 dollars a month.
+   * Source: github.com/api-evangelist/svix, plans/svix-plans-pricing.yml, from www.svix.com/pricing.
+   */
+  svix: { perMonth: 0, included: 50_000, perMessage: 1e-4 },
+  /**
+   * Team: 39 dollars a month with 10,000 events, the rest metered at a price that the source does not name.
+   * Source: github.com/api-evangelist/hookdeck, plans/hookdeck-plans-pricing.yml, from hookdeck.com/pricing.
+   */
+  hookdeck: { perMonth: 39, included: 10_000, perMessage: null },
 } as const;
 
 /** What can't be counted on one machine, so it is set here and shown with the sum. */
@@ -29,8 +49,11 @@ export const assumptions = {
   /** One paid call that takes the provider half a second, and ten AWS calls around it. */
   actMs: 600,
   memoryGb: 0.5,
-  /** Log bytes per invocation: our line, the figures, and Lambda's own three. */
-  logBytes: 1_000,
+  /**
+   * Log bytes: Lambda's own three lines an invocation, and per callback, event or action our line and its figures,
+   * of which one is 230 to 350 bytes long.
+   */
+  logBytes: { invocation: 330, receive: 900, decide: 750, act: 1_140 },
   /** Events that decide gets in one batch under load. */
   eventsPerBatch: 10,
 } as const;

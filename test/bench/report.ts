@@ -15,8 +15,6 @@ export interface BenchOptions {
   readonly effort: Effort;
   /** True for a try-out: small sizes, few rounds, numbers that mean little. */
   readonly quick: boolean;
-  /** True also runs the largest sizes, which take minutes and gigabytes. */
-  readonly million: boolean;
 }
 
 export type Bench = (options: BenchOptions) => Promise<BenchReport>;

@@ -35,9 +35,8 @@ const program = new Command('npm run bench --')
   .description('Measures simhook against floors and alternatives.')
   .argument('[names...]', `benches to run: ${Object.keys(benches).join(', ')}; all when none is named`)
   .option('--quick', 'small sizes and few rounds, to see that all works; writes no results', false)
-  .option('--million', 'also the sizes that take minutes', false)
   .parse();
-const { quick, million } = program.opts<{ quick: boolean; million: boolean }>();
+const { quick } = program.opts<{ quick: boolean }>();
 const names = program.args.length > 0 ? program.args : Object.keys(benches);
 const unknown = names.filter((name) => !Object.hasOwn(benches, name));
 if (unknown.length > 0) program.error(`no bench is called ${unknown.join(', ')}`);
@@ -46,7 +45,7 @@ process.stdout.write(`${machine()}\n`);
 for (const name of names) {
   const bench = await benches[name]?.();
   if (bench === undefined) continue;
-  const report = await bench({ effort: quick ? quickEffort : fullEffort, quick, million });
+  const report = await bench({ effort: quick ? quickEffort : fullEffort, quick });
   process.stdout.write(printReport(name, report));
   if (!quick) keep(name, report);
 }

@@ -1,77 +1,166 @@
-import { type EpochMs, epochMs } from '../../shared/core/time.ts';
-import { timelineOf } from '../../shared/store/item-layout.ts';
+import { createHash } from 'node:crypto';
+import { pollOnce } from '../../infra/local/queue-poller.ts';
+import { inState } from '../../shared/core/lifecycle.ts';
+import { subjectOf } from '../../shared/core/subject.ts';
+import { after, epochMs, hours } from '../../shared/core/time.ts';
+import { loadAction } from '../../shared/store/action-store.ts';
+import { eventGrace, loadEvent } from '../../shared/store/event-store.ts';
+import { actionItem, eventItem, timelineOf } from '../../shared/store/item-layout.ts';
+import type { ActionRow, EventRow } from '../../shared/store/rows.ts';
+import { type Change, changesMax, type NewItem } from '../../shared/store/table.ts';
 import { alertBody, alertRequest, signedAtMs } from './http-requests.ts';
 import { type BenchWorld, openBenchWorld } from './local-world.ts';
 import { median } from './measure.ts';
 import { type Bench, round } from './report.ts';
 
-/** What is measured at each size; each of its own, so that a sweep's work is not a receive's. */
-const probes = 300;
+/** Each size has one turn a round. */
+const rounds = 15;
+const perTurn = { receive: 40, sweep: 4, timeline: 40 } as const;
+
+/** A reseller's table: ten events a SIM, and one SIM in ten with an action that waits. */
+const eventsPerSim = 10;
+const eventsPerAction = 100;
 
 /**
- * Cost of receive, of a sweep that finds little due, and of one SIM's timeline, with 1,000 to 100,000 stored events,
- * on SQLite in memory. What should not grow with the table must not.
+ * Cost of receive, of a sweep that finds nothing due, and of one SIM's timeline, with 1,000 to 1,000,000 stored events
+ * and their open actions, on SQLite in memory. All sizes are open at once and take turns, so that a machine that is
+ * busy for a while is busy for all of them.
  */
-export const scaleBench: Bench = async ({ quick, million }) => {
-  const sizes = quick ? [200, 1_000] : [1_000, 10_000, 100_000, ...(million ? [1_000_000] : [])];
-  const measured = [];
-  for (const size of sizes) measured.push({ size, ...(await measureAt(size)) });
-  const [first] = measured;
+export const scaleBench: Bench = async ({ quick }) => {
+  const sizes = quick ? [200, 1_000] : [1_000, 10_000, 100_000, 1_000_000];
+  const tables: Sized[] = [];
+  for (const size of sizes) tables.push(await openSized(size));
+  for (let turn = 0; turn < (quick ? 3 : rounds); turn++) {
+    const shift = turn % tables.length;
+    for (const sized of [...tables.slice(shift), ...tables.slice(0, shift)]) await takeTurn(sized);
+  }
+  const [first] = tables;
+  const ratio = (sized: Sized, what: keyof Costs): number =>
+    round(median(sized.costs[what].map((us, i) => us / (first?.costs[what][i] ?? us))));
+  for (const { world } of tables) await world.close();
   return {
-    about: `CPU µs of one operation with so many events in the table, median of ${probes}; the ratio is to the smallest.`,
+    about: `CPU µs of one operation with so many events in the table, median of ${rounds} turns; the ratio is to the smallest, turn by turn.`,
     header: ['events', 'receive', 'ratio', 'sweep', 'ratio', 'timeline of a SIM', 'ratio'],
-    rows: measured.map(({ size, receive, sweep, timeline }) => [
-      size,
-      round(receive),
-      round(receive / (first?.receive ?? receive)),
-      round(sweep),
-      round(sweep / (first?.sweep ?? sweep)),
-      round(timeline),
-      round(timeline / (first?.timeline ?? timeline)),
+    rows: tables.map((sized) => [
+      sized.size,
+      round(median(sized.costs.receive)),
+      ratio(sized, 'receive'),
+      round(median(sized.costs.sweep)),
+      ratio(sized, 'sweep'),
+      round(median(sized.costs.timeline)),
+      ratio(sized, 'timeline'),
     ]),
-    notes: ['1,000,000 events are measured with --million only.'],
   };
 };
 
-async function measureAt(
-  size: number,
-): Promise<{ readonly receive: number; readonly sweep: number; readonly timeline: number }> {
-  let now = signedAtMs;
-  const clock = (): EpochMs => epochMs(now);
-  const world = openBenchWorld({ simulatorUrl: 'http://127.0.0.1:1', clock });
-  // Ten events a SIM, as a reseller's table has them; stored in the same minute, none due yet.
-  const sims = Math.ceil(size / 10);
-  for (let i = 0; i < size; i++) await world.system.handleHttp(alertRequest(alertBody(i, sims)));
-  const fresh = Array.from({ length: probes }, (_, i) => alertRequest(alertBody(size + i, sims)));
-  let next = 0;
-  const receive = await medianCpu(async () => {
-    const request = fresh[next];
-    next += 1;
-    if (request !== undefined) await world.system.handleHttp(request);
-  });
-  const subject = `eiotclub:iccid:89852${String(10_000_000_000_000 + 5).slice(1)}`;
-  const timeline = await medianCpu(() => readTimeline(world, subject));
-  now += 1;
-  const sweep = await medianCpu(() => world.system.sweep());
-  await world.close();
-  return { receive, sweep, timeline };
+interface Costs {
+  readonly receive: number[];
+  readonly sweep: number[];
+  readonly timeline: number[];
 }
 
-async function readTimeline(world: BenchWorld, simKey: string): Promise<void> {
+interface Sized {
+  readonly size: number;
+  readonly world: BenchWorld;
+  readonly costs: Costs;
+  /** Callbacks sent so far: each turn's are new. */
+  sent: number;
+}
+
+const subjectAt = (sim: number) =>
+  subjectOf('eiotclub', 'iccid', `89852${String(10_000_000_000_000 + sim).slice(1)}`);
+
+async function openSized(size: number): Promise<Sized> {
+  const world = openBenchWorld({ simulatorUrl: 'http://127.0.0.1:1', clock: () => epochMs(signedAtMs) });
+  const template = await templateOf(world);
+  let changes: Change[] = [];
+  const flush = async (): Promise<void> => {
+    if (changes.length > 0) await world.table.write(changes);
+    changes = [];
+  };
+  for (let i = 0; i < size; i++) {
+    changes.push(...itemsAt(i, size, template).map((item): Change => ({ kind: 'insert', item })));
+    if (changes.length >= changesMax - 1) await flush();
+  }
+  await flush();
+  return { size, world, costs: { receive: [], sweep: [], timeline: [] }, sent: 0 };
+}
+
+interface Template {
+  readonly event: EventRow;
+  readonly action: ActionRow;
+}
+
+/** One event with its planned action, as the real functions store them. */
+async function templateOf(world: BenchWorld): Promise<Template> {
+  await world.system.handleHttp(alertRequest(alertBody(0)));
+  const [events] = world.system.sources;
+  if (events !== undefined) await pollOnce(events);
+  const subject = subjectAt(0);
   const page = await world.table.query(
-    { from: 'sim', pk: timelineOf(simKey) },
+    { from: 'sim', pk: timelineOf(subject?.key ?? '') },
+    { limit: 10, cursor: null },
+  );
+  const idOf = (kind: string): string => page.items.find(({ sk }) => sk === kind)?.pk.split('#')[1] ?? '';
+  const event = await loadEvent(world.table, idOf('EVENT'));
+  const action = await loadAction(world.table, idOf('ACTION'));
+  if (event === null || action === null) throw new Error('the callback made no event with an action');
+  return { event: event.value, action: action.value };
+}
+
+/** An event that is stored and not yet due, and for some an action that waits for an hour. */
+function itemsAt(index: number, size: number, { event, action }: Template): readonly NewItem[] {
+  const digest = createHash('md5').update(String(index)).digest('hex');
+  const subject = subjectAt(index % Math.ceil(size / eventsPerSim));
+  if (subject === null) throw new Error(`event ${index} has no SIM`);
+  const eventId = `evt_${digest}`;
+  const row: EventRow = {
+    ...event,
+    state: 'recorded',
+    decisions: [],
+    event: { ...event.event, eventId, subject },
+  };
+  const stored = eventItem(row, after(event.event.receivedAt, eventGrace));
+  if (index % eventsPerAction !== 0) return [stored];
+  const waiting = inState(
+    { ...action.action, actionId: `act_${digest}`, subject, eventId },
+    { name: 'planned', dueAt: after(epochMs(signedAtMs), hours(1)) },
+    epochMs(signedAtMs),
+  );
+  return [stored, actionItem({ ...action, action: waiting })];
+}
+
+async function takeTurn(sized: Sized): Promise<void> {
+  const { world, size, costs } = sized;
+  const sims = Math.ceil(size / eventsPerSim);
+  const requests = Array.from({ length: perTurn.receive }, (_, i) =>
+    alertRequest(alertBody(size + sized.sent + i, sims)),
+  );
+  sized.sent += perTurn.receive;
+  costs.receive.push(
+    await cpuPer(perTurn.receive, async (i) => {
+      const request = requests[i];
+      if (request !== undefined) await world.system.handleHttp(request);
+    }),
+  );
+  // SIMs all over the table, so that no page of it is in the processor's cache for having just been read.
+  costs.timeline.push(
+    await cpuPer(perTurn.timeline, (i) => readTimeline(world, (i * 7_919 + sized.sent) % sims)),
+  );
+  costs.sweep.push(await cpuPer(perTurn.sweep, () => world.system.sweep()));
+}
+
+async function readTimeline(world: BenchWorld, sim: number): Promise<void> {
+  const page = await world.table.query(
+    { from: 'sim', pk: timelineOf(subjectAt(sim)?.key ?? '') },
     { limit: 20, cursor: null, descending: true },
   );
   if (page.items.length < 5) throw new Error(`the timeline has ${page.items.length} rows`);
 }
 
-async function medianCpu(work: () => Promise<void>): Promise<number> {
-  const samples: number[] = [];
-  for (let i = 0; i < probes; i++) {
-    const before = process.cpuUsage();
-    await work();
-    const { user, system } = process.cpuUsage(before);
-    samples.push(user + system);
-  }
-  return median(samples);
+async function cpuPer(runs: number, work: (run: number) => Promise<unknown>): Promise<number> {
+  const before = process.cpuUsage();
+  for (let i = 0; i < runs; i++) await work(i);
+  const { user, system } = process.cpuUsage(before);
+  return (user + system) / runs;
 }

@@ -24,6 +24,7 @@ const ask = (window: LimitWindow, account: AccountLimits, now: EpochMs, token = 
     now,
     requests,
     leavesWithin: milliseconds(0),
+    hasWaited: false,
     token,
     holdFor: seconds(30),
   });
