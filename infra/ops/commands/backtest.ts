@@ -138,7 +138,7 @@ async function runBacktest(
     note(ledger, value, verdict, policy);
     if (verdict.kind === 'buys' && wanted.list) await printPurchase(value, verdict, context);
     events += 1;
-    progress.at(events);
+    progress.at(events, { at: value.event.receivedAt, to: filter.range.to });
   }
   if (world.signal.aborted) {
     progress.end();
@@ -276,7 +276,7 @@ async function runDiff(
     const a = await stepOf(now, value, { table, policy: wanted.present });
     const b = await stepOf(then, value, { table, policy: wanted.next });
     sums.events += 1;
-    progress.at(sums.events);
+    progress.at(sums.events, { at: value.event.receivedAt, to: wanted.filter.range.to });
     if (a.kind !== 'buys' && b.kind !== 'buys') continue;
     if (textOf(a) === textOf(b)) {
       sums.same += 1;

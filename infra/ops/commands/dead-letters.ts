@@ -298,7 +298,7 @@ async function redriveQueue(
       }
       for (const { letter, fate } of fates) tell(letter, fate);
       seen += some.length;
-      progress.at(seen, Math.max(seen, visible));
+      progress.at(seen, { total: Math.max(seen, visible) });
       if (!wanted.dryRun && back.length > 0) await world.sleep((back.length * 1_000) / wanted.rate);
       if (world.signal.aborted) break;
     }

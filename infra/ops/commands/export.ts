@@ -1,6 +1,6 @@
 import { closeSync, fsyncSync, openSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import type { Command } from 'commander';
-import { days } from '../../../shared/core/time.ts';
+import { days, type EpochMs } from '../../../shared/core/time.ts';
 import { listActions, listEvents } from '../../../shared/store/event-listing.ts';
 import { loadEvidence } from '../../../shared/store/event-store.ts';
 import { actionJson } from '../action-view.ts';
@@ -62,11 +62,11 @@ async function exportRows(connection: Connection, options: ExportOptions, contex
   const progress = startProgress(world, 'exporting');
   let rows = 0;
   try {
-    for await (const row of lines(connection, options, context)) {
+    for await (const { row, ...reach } of lines(connection, options, context)) {
       if (world.signal.aborted) break;
       await sink.write(`${JSON.stringify(row)}\n`);
       rows += 1;
-      progress.at(rows);
+      progress.at(rows, reach);
     }
     if (!world.signal.aborted) sink.finish();
   } catch (error) {
@@ -88,22 +88,23 @@ async function* lines(
   connection: Connection,
   options: ExportOptions,
   { world }: Context,
-): AsyncGenerator<object> {
+): AsyncGenerator<{ readonly row: object; readonly at: EpochMs; readonly to: EpochMs }> {
   const { table, onUnreadable } = connection;
   const range = readRange(options, world.clock(), days(100));
   if (options.what !== 'actions') {
     for await (const { value } of listEvents(table, range, 'oldest-first', onUnreadable)) {
       const evidence = options.evidence ? await loadEvidence(table, value) : null;
-      yield {
+      const row = {
         type: 'event',
         ...eventJson(value),
         ...(evidence === null ? {} : { evidence: evidenceJson(evidence) }),
       };
+      yield { row, at: value.event.receivedAt, to: range.to };
     }
   }
   if (options.what === 'events') return;
   for await (const { value } of listActions(table, range, 'oldest-first', onUnreadable))
-    yield { type: 'action', ...actionJson(value) };
+    yield { row: { type: 'action', ...actionJson(value) }, at: value.action.createdAt, to: range.to };
 }
 
 function terminalSink({ world }: Context): Sink {

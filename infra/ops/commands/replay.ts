@@ -100,7 +100,7 @@ async function dryRun(connection: Connection, filter: EventFilter, context: Cont
   for await (const { value } of findEvents(connection, filter, 'oldest-first')) {
     if (world.signal.aborted) break;
     count(tally, value, await run.judge(value));
-    progress.at(tally.events);
+    progress.at(tally.events, { at: value.event.receivedAt, to: filter.range.to });
   }
   progress.end();
   if (world.signal.aborted) {
@@ -121,7 +121,7 @@ async function execute(connection: Connection, filter: EventFilter, context: Con
     // Between two events nothing is half done: each decision is one transaction.
     if (world.signal.aborted) break;
     count(tally, value, await replayOne(value, deps, world));
-    progress.at(tally.events);
+    progress.at(tally.events, { at: value.event.receivedAt, to: filter.range.to });
   }
   progress.end();
   await report(tally, { context, filter, mode: 'executed' });

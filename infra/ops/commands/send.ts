@@ -240,7 +240,7 @@ async function postAll(
     if (world.signal.aborted) break;
     const result = await postCallback(url, message, world.clock);
     results.push(result);
-    progress.at(results.length, messages.length);
+    progress.at(results.length, { total: messages.length });
     if (result.kind === 'unreachable') break;
   }
   progress.end();

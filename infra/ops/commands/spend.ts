@@ -70,7 +70,7 @@ async function collect(
   for await (const { value } of listActions(table, back, 'oldest-first', onUnreadable)) {
     if (world.signal.aborted) break;
     read += 1;
-    progress.at(read);
+    progress.at(read, { at: value.action.createdAt, to: range.to });
     const { action } = value;
     if (options.provider !== undefined && action.subject.provider !== options.provider) continue;
     if (options.rule !== undefined && action.ruleId !== options.rule) continue;

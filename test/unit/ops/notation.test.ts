@@ -7,7 +7,7 @@ import {
   showMoment,
   showSpan,
 } from '../../../infra/ops/notation.ts';
-import { progressText } from '../../../infra/ops/progress.ts';
+import { progressText, startProgress } from '../../../infra/ops/progress.ts';
 import { cut, displayWidth, textTable } from '../../../infra/ops/text-table.ts';
 import { epochMs } from '../../../shared/core/time.ts';
 
@@ -85,11 +85,26 @@ describe('a table of text', () => {
 });
 
 describe('progress', () => {
-  it('shows share and rate, or only the count when the end is not known', () => {
-    const state = { done: 50, start: now, now: epochMs(now + 1_000) };
+  it('shows share, count and rate', () => {
+    const state = { done: 50, share: 0.5, start: now, now: epochMs(now + 1_000) };
     expect(progressText('x', { ...state, total: 100 })).toBe(
       'x [==========          ] 50 %, 50 of 100, 50/s',
     );
-    expect(progressText('x', { ...state, total: null })).toBe('x … 50, 50/s');
+    expect(progressText('x', { ...state, total: null })).toBe(
+      'x [==========          ] 50 %, 50 so far, 50/s',
+    );
+  });
+
+  it('goes by the time of what was found where nobody knows how much there is', () => {
+    const lines: string[] = [];
+    let clock = now;
+    const terminal = { redraws: false, complain: (text: string) => void lines.push(text) };
+    const progress = startProgress({ terminal, clock: () => clock }, 'judging');
+    const to = epochMs(now + 1_000_000);
+    progress.at(1, { at: epochMs(now + 200_000), to });
+    clock = epochMs(now + 10_000);
+    progress.at(400, { at: epochMs(now + 400_000), to });
+    progress.end();
+    expect(lines).toEqual(['judging [=====               ] 25 %, 400 so far, 40/s\n']);
   });
 });
