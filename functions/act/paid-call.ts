@@ -34,7 +34,6 @@ export async function takeSlot(
   const holdFor = milliseconds(deps.profile.callTimeout * 2);
   const request = {
     limits: deps.limits,
-    now: deps.clock(),
     requests: 1,
     leavesWithin,
     // Answers are kept while an action waits for its slot, and until its claim.
@@ -42,7 +41,7 @@ export async function takeSlot(
     token: slotToken(action),
     holdFor,
   };
-  return takeAccountSlots(deps.table, request, deps.random.fraction());
+  return takeAccountSlots(deps.table, request, { clock: deps.clock, jitter: deps.random.fraction() });
 }
 
 /**

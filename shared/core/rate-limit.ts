@@ -20,7 +20,7 @@ export interface AccountLimits {
 
 /** The sliding window of one provider account's requests, as stored. */
 export interface LimitWindow {
-  /** When granted requests leave at the latest, oldest first; only those inside the window or still to come. */
+  /** When granted requests leave at the latest, as they were granted; only those inside the window or to come. */
   readonly grants: readonly EpochMs[];
   /** UTC day of `dayCount`. */
   readonly day: string;
@@ -95,7 +95,7 @@ export function takeSlots(window: LimitWindow, request: GrantRequest): Grant {
     kind: 'granted',
     window: {
       ...current,
-      grants: [...current.grants, ...Array.from({ length: requests }, () => leavesBy)].sort((a, b) => a - b),
+      grants: [...current.grants, ...Array.from({ length: requests }, () => leavesBy)],
       dayCount: current.dayCount + requests,
       inFlight,
     },

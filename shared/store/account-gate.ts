@@ -17,15 +17,15 @@ export function accountGate(
 ): Admit {
   const { limits, profile } = account;
   return async () => {
-    const now = edges.clock();
     const token = `read:${edges.random.hex(8)}`;
     const holdFor = (profile.callTimeout * 2) as DurationMs;
     const slot = await takeAccountSlots(
       table,
-      { limits, now, requests: 1, leavesWithin: milliseconds(0), hasWaited: false, token, holdFor },
-      edges.random.fraction(),
+      { limits, requests: 1, leavesWithin: milliseconds(0), hasWaited: false, token, holdFor },
+      { clock: edges.clock, jitter: edges.random.fraction() },
     );
-    if (slot.kind === 'wait') return { ok: false, retryAfter: elapsed(now, slot.until), why: slot.why };
+    if (slot.kind === 'wait')
+      return { ok: false, retryAfter: elapsed(edges.clock(), slot.until), why: slot.why };
     const release =
       limits.connectionsMax === null ? noRelease : () => releaseAccountSlot(table, limits.provider, token);
     return { ok: true, release };

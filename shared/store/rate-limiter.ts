@@ -1,6 +1,7 @@
 import { emptyWindow, type Grant, type GrantRequest, releaseSlot, takeSlots } from '../core/rate-limit.ts';
 import type { ProviderId } from '../core/subject.ts';
 import { after, type EpochMs, elapsed, milliseconds, minutes, seconds } from '../core/time.ts';
+import type { Clock } from '../platform/clock.ts';
 import { replaceOrInsert } from './event-store.ts';
 import { limitKey, toData } from './item-layout.ts';
 import { readRow } from './rows.ts';
@@ -8,6 +9,12 @@ import type { Table } from './table.ts';
 
 /** Lost races for the window before the caller is told to come back. */
 const racesMax = 8;
+
+/**
+ * A slot that is older than this when it is written was taken by a worker that stood still, and others may have
+ * forgotten it by now: another one is taken. It is what the window is longer than the provider's second.
+ */
+const freshFor = milliseconds(250);
 
 /** How far waiters are spread beyond the slot that they are promised: the first time, and when they come again. */
 const spreadMax = minutes(1);
@@ -23,12 +30,13 @@ export type SlotResult =
  */
 export async function takeAccountSlots(
   table: Table,
-  request: GrantRequest,
-  jitter: number,
+  asked: Omit<GrantRequest, 'now'>,
+  { clock, jitter }: { readonly clock: Clock; readonly jitter: number },
 ): Promise<SlotResult> {
-  const key = limitKey(request.limits.provider);
+  const key = limitKey(asked.limits.provider);
   let item = await table.get(key);
   for (let race = 0; race < racesMax; race++) {
+    const request: GrantRequest = { ...asked, now: clock() };
     const grant: Grant = takeSlots(item === null ? emptyWindow : readRow('limit', item), request);
     const next = { ...key, data: toData(grant.window), indexes: {}, expiresAtSec: null };
     const written = await table.write([replaceOrInsert(next, item?.version ?? null)]);
@@ -37,11 +45,14 @@ export async function takeAccountSlots(
       item = written.failed[0]?.found ?? null;
       continue;
     }
-    return grant.kind === 'granted'
-      ? { kind: 'granted' }
-      : { kind: 'wait', until: spread(grant.until, request, jitter), why: grant.why };
+    if (grant.kind === 'granted') {
+      if (elapsed(request.now, clock()) <= freshFor) return { kind: 'granted' };
+      item = await table.get(key);
+      continue;
+    }
+    return { kind: 'wait', until: spread(grant.until, request, jitter), why: grant.why };
   }
-  const until = after(request.now, milliseconds(1_000 + 2_000 * jitter));
+  const until = after(clock(), milliseconds(1_000 + 2_000 * jitter));
   return { kind: 'wait', until, why: 'too many workers ask for slots at once' };
 }
 

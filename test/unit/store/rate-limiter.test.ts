@@ -34,27 +34,30 @@ async function letThrough(crowd: number): Promise<readonly EpochMs[]> {
     if (next === undefined) break;
     const now = epochMs(next.at);
     const { hasWaited } = next;
-    const request = { limits, now, requests: 1, leavesWithin: milliseconds(0), hasWaited, token: 't' };
-    const result = await takeAccountSlots(table, { ...request, holdFor: seconds(30) }, random.fraction());
+    const request = { limits, requests: 1, leavesWithin: milliseconds(0), hasWaited, token: 't' };
+    const result = await takeAccountSlots(
+      table,
+      { ...request, holdFor: seconds(30) },
+      { clock: () => now, jitter: random.fraction() },
+    );
     if (result.kind === 'granted') granted.push(now);
     else asking.push({ at: now + Math.ceil((result.until - now) / 1_000) * 1_000, hasWaited: true });
   }
   return granted;
 }
 
-const take = (token: string, now: EpochMs, account = limits) =>
+const take = (token: string, now: EpochMs, account = limits, clock = () => now) =>
   takeAccountSlots(
     table,
     {
       limits: account,
-      now,
       requests: 1,
       leavesWithin: milliseconds(0),
       hasWaited: false,
       token,
       holdFor: seconds(30),
     },
-    0.5,
+    { clock, jitter: 0.5 },
   );
 
 describe('the rate limiter in the table', () => {
@@ -109,6 +112,16 @@ describe('the rate limiter in the table', () => {
     now = after(now, seconds(2));
     expect((await take('x', now, account)).kind).toBe('granted');
     expect((await take('y', now, account)).kind).toBe('wait');
+  });
+
+  // Found by the seeded simulation: a machine slept between the reading of the clock and the write.
+  it('takes a fresh slot for a worker that stood still while it took one', async () => {
+    const one = { ...limits, requestsPerSec: 1 };
+    const woke = after(noon, seconds(9_921));
+    const readings = [noon, woke];
+    const standsStill = () => readings.shift() ?? woke;
+    expect((await take('a', noon, one, standsStill)).kind).toBe('granted');
+    expect((await take('b', woke, one)).kind).toBe('wait');
   });
 
   it('keeps the accounts of two providers apart', async () => {
