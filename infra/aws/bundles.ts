@@ -67,6 +67,7 @@ async function buildBundle(name: FunctionName, folder: string, stageFile: unknow
     },
     plugins: [
       namespaceZod,
+      plainBuiltins,
       lambdaCredentials,
       versionOnly,
       name === 'decide' ? withoutHttpClient : httpClientOnly,
@@ -121,6 +122,23 @@ const versionOnly: Plugin = {
       const { name, version } = JSON.parse(readFileSync(path, 'utf8'));
       return { loader: 'json', contents: JSON.stringify({ name, version }) };
     });
+  },
+};
+
+/**
+ * Importing one of Node's own modules reads every export of it, and so runs what Node would else load when it is asked
+ * for: fetch and WebSocket for node:http alone take a fifth of a cold start. Taking the module itself reads nothing.
+ */
+const plainBuiltins: Plugin = {
+  name: 'plain-builtins',
+  setup(pluginBuild) {
+    pluginBuild.onResolve({ filter: /^node:/ }, ({ path, kind }) =>
+      kind === 'require-call' ? null : { path, namespace: 'builtin' },
+    );
+    pluginBuild.onLoad({ filter: /.*/, namespace: 'builtin' }, ({ path }) => ({
+      loader: 'js',
+      contents: `module.exports = process.getBuiltinModule(${JSON.stringify(path)});`,
+    }));
   },
 };
 

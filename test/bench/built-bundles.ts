@@ -25,6 +25,8 @@ export interface BuiltBundles {
   readonly clients: BuiltBundle;
   /** The Powertools build of alternatives.ts with its DynamoDB layer and an SQS client. */
   readonly powertools: BuiltBundle;
+  /** The hand-written floor of alternatives.ts on the SDK's clients. */
+  readonly handWritten: BuiltBundle;
   remove(): void;
 }
 
@@ -41,14 +43,47 @@ const powertoolsSource = `
   import { DynamoDBClient, PutItemCommand } from '@aws-sdk/client-dynamodb';
   import { SendMessageCommand, SQSClient } from '@aws-sdk/client-sqs';
   import { withPowertools } from './test/bench/alternatives.ts';
+  const { EVENTS_TABLE, IDEMPOTENCY_TABLE, EVENTS_QUEUE_URL: QueueUrl } = process.env;
   const table = new DynamoDBClient({});
   const queue = new SQSClient({});
   const sinks = {
-    insert: async (id) => { await table.send(new PutItemCommand({ TableName: 'events', Item: { id: { S: id } } })); return true; },
-    send: async (MessageBody) => { await queue.send(new SendMessageCommand({ QueueUrl: 'q', MessageBody })); },
+    insert: async (id, event) => {
+      await table.send(new PutItemCommand({
+        TableName: EVENTS_TABLE,
+        Item: { id: { S: id }, event: { S: JSON.stringify(event) } },
+      }));
+      return true;
+    },
+    send: async (MessageBody) => { await queue.send(new SendMessageCommand({ QueueUrl, MessageBody })); },
   };
-  const layer = new DynamoDBPersistenceLayer({ tableName: 'idempotency', awsSdkV3Client: table });
-  export const handler = (event, context) => withPowertools(sinks, layer, context)(event);
+  const layer = new DynamoDBPersistenceLayer({ tableName: IDEMPOTENCY_TABLE ?? 'idempotency', awsSdkV3Client: table });
+  let run = null;
+  export const handler = (event, context) => (run ??= withPowertools(sinks, layer, context))(event);
+`;
+
+const handWrittenSource = `
+  import { ConditionalCheckFailedException, DynamoDBClient, PutItemCommand } from '@aws-sdk/client-dynamodb';
+  import { SendMessageCommand, SQSClient } from '@aws-sdk/client-sqs';
+  import { handWritten } from './test/bench/alternatives.ts';
+  const { EVENTS_TABLE, EVENTS_QUEUE_URL: QueueUrl } = process.env;
+  const table = new DynamoDBClient({});
+  const queue = new SQSClient({});
+  export const handler = handWritten({
+    insert: async (id, event) => {
+      try {
+        await table.send(new PutItemCommand({
+          TableName: EVENTS_TABLE,
+          Item: { id: { S: id }, event: { S: JSON.stringify(event) } },
+          ConditionExpression: 'attribute_not_exists(id)',
+        }));
+        return true;
+      } catch (error) {
+        if (error instanceof ConditionalCheckFailedException) return false;
+        throw error;
+      }
+    },
+    send: async (MessageBody) => { await queue.send(new SendMessageCommand({ QueueUrl, MessageBody })); },
+  });
 `;
 
 /** Builds what the bundle benches compare, in a temporary folder. */
@@ -64,6 +99,7 @@ export async function buildAll(): Promise<BuiltBundles> {
     naive: await plain(folder, 'receive, plain esbuild', "export * from './functions/receive/handler.ts'"),
     clients: await plain(folder, 'SDK clients alone', clientsSource),
     powertools: await plain(folder, 'Powertools build', powertoolsSource),
+    handWritten: await plain(folder, 'hand-written on the SDK', handWrittenSource),
     remove: () => rmSync(folder, { recursive: true, force: true }),
   };
 }

@@ -8,13 +8,13 @@ export const signedAtMs = Date.UTC(2026, 5, 1, 12);
 const secret = new Secret(simulatorDefaults.eiotclub.callbackSecret);
 
 /** A low-data alert of EIOTCLUB for SIM number `index`, signed; each has an id of its own. About 250 bytes. */
-export function alertBody(index: number, sims = Number.POSITIVE_INFINITY): string {
+export function alertBody(index: number, sims = Number.POSITIVE_INFINITY, atMs = signedAtMs): string {
   const sim = index % sims;
   const signed = signEiotclubCallback(
     {
       id: `bench-${index}`,
       event: 'FlowAlert',
-      timestamp: String(signedAtMs / 1_000),
+      timestamp: String(Math.floor(atMs / 1_000)),
       nonce: '95977',
       iccid: `89852${String(10_000_000_000_000 + sim).slice(1)}`,
       alert_type: 1,

@@ -15,6 +15,7 @@ import { type Bench, type BenchReport, printReport } from './report.ts';
 const benches: Readonly<Record<string, () => Promise<Bench>>> = {
   verify: async () => (await import('./verify.ts')).verifyBench,
   receive: async () => (await import('./receive.ts')).receiveBench,
+  'receive-http': async () => (await import('./receive-http.ts')).receiveHttpBench,
   'decide-act': async () => (await import('./decide-act.ts')).decideActBench,
   cost: async () => (await import('./cost.ts')).costBench,
   'cold-start': async () => (await import('./cold-start.ts')).coldStartBench,
