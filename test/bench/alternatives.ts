@@ -9,11 +9,12 @@ import { JSONStringified } from '@aws-lambda-powertools/parser/helpers';
 import { APIGatewayProxyEventV2Schema } from '@aws-lambda-powertools/parser/schemas/api-gatewayv2';
 import middy from '@middy/core';
 import { z } from 'zod';
+import { Secret, verifyEiotclubCallback } from '../../shared/signing/index.ts';
 import { simulatorDefaults } from '../provider-simulator/simulator.ts';
 
 /*
  * The job of receive as somebody would write it without simhook: verify an EIOTCLUB notification, store it once,
- * queue a hint, answer 200. All use the same few lines for the signature.
+ * queue a hint, answer 200. All use the same few lines for the signature, unless they are told to verify as simhook does.
  */
 
 const notificationSchema = z.object({
@@ -42,7 +43,17 @@ export interface Answer {
 const ok: Answer = { statusCode: 200, body: '{"code":"200","message":"SUCCESS"}' };
 const unauthorised: Answer = { statusCode: 401, body: '' };
 
-function isGenuine(fields: Readonly<Record<string, unknown>>): boolean {
+/** Whether the sender is proven, by the fields or by the body as received. */
+export type IsGenuine = (fields: Readonly<Record<string, unknown>>, body: string) => boolean;
+
+const callbackSecret = new Secret(simulatorDefaults.eiotclub.callbackSecret);
+
+/** simhook's own verification: every documented reading, over the text as received. */
+export const asSimhookDoes: IsGenuine = (_fields, body) =>
+  verifyEiotclubCallback(Buffer.from(body), [callbackSecret], { variants: null }).ok;
+
+/** One reading of the signature, over the parsed fields. */
+export const byHand: IsGenuine = (fields) => {
   const pairs = Object.keys(fields)
     .filter((name) => name !== 'sign' && name !== 'appkey' && fields[name] !== '' && fields[name] !== null)
     .sort()
@@ -53,13 +64,13 @@ function isGenuine(fields: Readonly<Record<string, unknown>>): boolean {
   const digest = createHash('sha1').update(text).digest();
   const given = Buffer.from(String(fields.sign), 'hex');
   return given.length === digest.length && timingSafeEqual(given, digest);
-}
+};
 
 /** The floor: no schema, no evidence, no second key, one reading of the signature. */
-export function handWritten(sinks: Sinks) {
+export function handWritten(sinks: Sinks, isGenuine: IsGenuine = byHand) {
   return async (request: { readonly body?: string | undefined }): Promise<Answer> => {
     const fields = JSON.parse(request.body ?? '');
-    if (!isGenuine(fields)) return unauthorised;
+    if (!isGenuine(fields, request.body ?? '')) return unauthorised;
     const id = createHash('sha256').update(`eiotclub\n${fields.id}\n${fields.event}`).digest('hex');
     if (await sinks.insert(id, fields)) await sinks.send(JSON.stringify({ id }));
     return ok;
@@ -97,6 +108,7 @@ export function withPowertools(
   sinks: Sinks,
   persistenceStore: BasePersistenceLayer,
   lambdaContext: Parameters<IdempotencyConfig['registerLambdaContext']>[0],
+  isGenuine: IsGenuine = byHand,
 ) {
   const config = new IdempotencyConfig({ eventKeyJmesPath: '[id, event]' });
   config.registerLambdaContext(lambdaContext);
@@ -106,9 +118,9 @@ export function withPowertools(
     return ok;
   };
   const once = makeIdempotent(work, { persistenceStore, config });
-  return async (request: unknown): Promise<Answer> => {
+  return async (request: { readonly body?: string | undefined }): Promise<Answer> => {
     const { body } = httpSchema.parse(request);
-    return isGenuine(body) ? once(body) : unauthorised;
+    return isGenuine(body, request.body ?? '') ? once(body) : unauthorised;
   };
 }
 
@@ -123,7 +135,7 @@ export function withMiddy(sinks: Sinks) {
     .before(({ event }) => {
       event.notification = notificationSchema.catchall(z.unknown()).parse(JSON.parse(event.body));
     })
-    .before(({ event }) => (isGenuine({ ...event.notification }) ? undefined : unauthorised))
+    .before(({ event }) => (byHand({ ...event.notification }, event.body) ? undefined : unauthorised))
     .onError((request) => {
       request.response = { statusCode: 500, body: '' };
     })

@@ -44,8 +44,8 @@ const powertoolsSource = `
   import { SendMessageCommand, SQSClient } from '@aws-sdk/client-sqs';
   import { withPowertools } from './test/bench/alternatives.ts';
   const { EVENTS_TABLE, IDEMPOTENCY_TABLE, EVENTS_QUEUE_URL: QueueUrl } = process.env;
-  const table = new DynamoDBClient({});
-  const queue = new SQSClient({});
+  const table = new DynamoDBClient(process.env.DYNAMODB_ENDPOINT ? { endpoint: process.env.DYNAMODB_ENDPOINT } : {});
+  const queue = new SQSClient(process.env.SQS_ENDPOINT ? { endpoint: process.env.SQS_ENDPOINT } : {});
   const sinks = {
     insert: async (id, event) => {
       await table.send(new PutItemCommand({
@@ -66,8 +66,8 @@ const handWrittenSource = `
   import { SendMessageCommand, SQSClient } from '@aws-sdk/client-sqs';
   import { handWritten } from './test/bench/alternatives.ts';
   const { EVENTS_TABLE, EVENTS_QUEUE_URL: QueueUrl } = process.env;
-  const table = new DynamoDBClient({});
-  const queue = new SQSClient({});
+  const table = new DynamoDBClient(process.env.DYNAMODB_ENDPOINT ? { endpoint: process.env.DYNAMODB_ENDPOINT } : {});
+  const queue = new SQSClient(process.env.SQS_ENDPOINT ? { endpoint: process.env.SQS_ENDPOINT } : {});
   export const handler = handWritten({
     insert: async (id, event) => {
       try {

@@ -122,9 +122,6 @@ function environmentOf(endpoints: Endpoints, secrets: string, queueUrl: string):
     SECRETS_ENDPOINT: secrets,
     DYNAMODB_ENDPOINT: endpoints.dynamodb,
     SQS_ENDPOINT: endpoints.sqs,
-    // The same for the SDK, which the other two use.
-    AWS_ENDPOINT_URL_DYNAMODB: endpoints.dynamodb,
-    AWS_ENDPOINT_URL_SQS: endpoints.sqs,
   };
 }
 
@@ -166,6 +163,7 @@ async function startReceiver(bundle: BuiltBundle, env: Record<string, string>): 
     },
     stop: async () => {
       await pool.destroy();
+      if (child.exitCode !== null || child.signalCode !== null) return;
       const ended = new Promise((resolve) => child.once('exit', resolve));
       child.kill();
       await ended;
@@ -211,7 +209,7 @@ async function compare(
   for (const { bundle, samples } of contenders) {
     const calls = await countCalls(world, bundle, next().slice(0, 10));
     rows.push([
-      bundle.name,
+      bundle.name === 'receive' ? 'simhook' : bundle.name,
       round(median(samples.fresh)),
       round(median(samples.duplicate)),
       round(median(samples.fresh) / floor),
