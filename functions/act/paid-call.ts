@@ -167,7 +167,15 @@ const noOutcome: Outcome = { kind: 'unknown', code: 'no-outcome', message: 'the 
 function tellingOutcome(outcomes: readonly Outcome[]): Outcome {
   const works = (outcome: Outcome): boolean =>
     outcome.kind === 'succeeded' || (outcome.kind === 'refused' && outcome.refusal === 'business');
-  return outcomes.find(works) ?? outcomes.find(({ kind }) => kind === 'refused') ?? outcomes[0] ?? noOutcome;
+  const told = outcomes.map(asToldOfAccount);
+  return told.find(works) ?? told.find(({ kind }) => kind === 'refused') ?? told[0] ?? noOutcome;
+}
+
+/** A whole call that was refused leaves its SIMs unknown, and still says that the account does not work. */
+function asToldOfAccount(outcome: Outcome): Outcome {
+  if (outcome.kind !== 'unknown' || outcome.refusal === undefined) return outcome;
+  const { refusal, code, message } = outcome;
+  return { kind: 'refused', refusal, code, message };
 }
 
 /**

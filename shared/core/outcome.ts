@@ -33,7 +33,13 @@ export type Outcome =
       readonly retryAfter: DurationMs | null;
       readonly burnsAttempt: boolean;
     }
-  | { readonly kind: 'unknown'; readonly code: string; readonly message: string };
+  | {
+      readonly kind: 'unknown';
+      readonly code: string;
+      readonly message: string;
+      /** What the answer says of the account, where it proves nothing about this SIM. */
+      readonly refusal?: Exclude<RefusalClass, 'business'>;
+    };
 
 /** Why a call gave no usable answer. */
 export type CallFailure = Exclude<Outcome, { kind: 'succeeded' }>;

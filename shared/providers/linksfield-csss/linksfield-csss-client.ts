@@ -6,7 +6,7 @@ import type { DurationMs, EpochMs } from '../../core/time.ts';
 import type { ClientDeps, Confirmation, OpenClient, OrderPage, Preparation } from '../provider.ts';
 import { csssId } from './callback-wire.ts';
 import { type CsssAnswer, type CsssApi, openCsssApi } from './linksfield-csss-api-client.ts';
-import { rowOutcome } from './outcomes.ts';
+import { isAtTheDoor, rowOutcome } from './outcomes.ts';
 import {
   type CsssOrderPlan,
   type CsssOtaPlan,
@@ -127,7 +127,7 @@ async function purchase({ api }: Context, order: PurchaseOrder, startBy: EpochMs
 
 /**
  * One batch order. Its answer has a row for each SIM, and only what a SIM's own row says clearly is its outcome. A
- * refusal of the whole call doesn't say which SIM it is about, nor whether the others were ordered all the same.
+ * refusal of the whole call doesn't say which SIM it is about, nor whether others were ordered all the same.
  * Source: protocols/linksfield.md, section 3.2.
  */
 async function purchaseTogether(
@@ -144,9 +144,18 @@ async function purchaseTogether(
   if (answer.kind === 'done') {
     return orders.map(({ subject }) => rowOutcome(answer.data.device_order, subject, deps.settings));
   }
-  const isAboutSomeSim = answer.kind === 'refused' && answer.refusal === 'business';
-  const { code, message } = answer;
-  return orders.map(() => (isAboutSomeSim ? { kind: 'unknown', code, message } : answer));
+  const outcome = wholeRefusal(answer);
+  return orders.map(() => outcome);
+}
+
+/**
+ * Only a request that was turned away at the door bought for nobody. The words of any other refusal don't say at which
+ * SIM the call ended: a wallet may have paid for the first ones.
+ */
+function wholeRefusal(answer: CallFailure): Outcome {
+  if (answer.kind !== 'refused' || isAtTheDoor(answer.code)) return answer;
+  const { code, message, refusal } = answer;
+  return { kind: 'unknown', code, message, ...(refusal === 'business' ? {} : { refusal }) };
 }
 
 /** `doubt` says why a good reply is not about this purchase; such a reply leaves the outcome unknown. */

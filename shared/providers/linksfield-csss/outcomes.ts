@@ -25,6 +25,14 @@ interface Row {
   readonly source: string;
 }
 
+/** HTTP's own words for a caller who may not come in. */
+const doorStatuses: readonly number[] = [401, 403];
+
+/** True for the code of a refusal that was made before anything of the request was looked at. */
+export function isAtTheDoor(code: string): boolean {
+  return doorStatuses.some((status) => code === `http-${status}`);
+}
+
 const providerCode = ({ envelope }: Seen): string => envelope?.code.slice(0, 32) ?? 'unreadable-reply';
 const httpCode = ({ status }: Seen): string => `http-${status}`;
 const messageHas =
@@ -52,7 +60,7 @@ export const replyTable: readonly Row[] = [
     source: 'RFC 6585, section 4; limits of CSSS: protocols/linksfield.md, section 2, unknown',
   },
   {
-    when: ({ status }) => status === 401 || status === 403,
+    when: ({ status }) => doorStatuses.includes(status),
     verdict: 'account',
     code: httpCode,
     source: 'RFC 9110, sections 15.5.2 and 15.5.4',

@@ -134,9 +134,15 @@ async function purchaseTogether(
     const listed = await readListedSims(api, orderId);
     return orders.map(({ subject }) => acceptedOutcome(orderId, subject, listed));
   }
-  const isAboutSomeSim = answer.kind === 'refused' && answer.refusal === 'business';
-  const { code, message } = answer;
-  return orders.map(() => (isAboutSomeSim ? { kind: 'unknown', code, message } : answer));
+  const outcome = wholeRefusal(answer);
+  return orders.map(() => outcome);
+}
+
+/** A refused account was turned away at the door. A wallet that is empty may have paid for the first SIMs. */
+function wholeRefusal(answer: CallFailure): Outcome {
+  if (answer.kind !== 'refused' || answer.refusal === 'account') return answer;
+  const { code, message, refusal } = answer;
+  return { kind: 'unknown', code, message, ...(refusal === 'business' ? {} : { refusal }) };
 }
 
 /** Keys of the SIMs that an order lists; none while it can't be asked. */

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { act } from '../../../functions/act/act.ts';
 import type { Action } from '../../../shared/core/action.ts';
 import { days, minutes, seconds } from '../../../shared/core/time.ts';
+import { loadHealth } from '../../../shared/store/control-store.ts';
 import type { Fault } from '../../provider-simulator/faults.ts';
 import {
   actDeps,
@@ -182,6 +183,18 @@ describe('a call for several SIMs', () => {
     await pass(world, minutes(120));
     expect(names(await actionsOf(world, actionIds))).toEqual(Array(4).fill('succeeded'));
     expect(batches(world)).toHaveLength(1);
+  });
+
+  it('that an empty wallet ended half-way buys for nobody twice, and still counts against the account', async () => {
+    const { world, actionIds } = await openShop(4);
+    changeProvider(world, csss, { refusalsInARow: 1 });
+    onBatch(world, { kind: 'error-body', code: '3001', message: 'balance is not enough', commit: true });
+    await pass(world, minutes(120));
+    for (const { state } of await actionsOf(world, actionIds))
+      expect(state).toMatchObject({ name: 'succeeded', adopted: true });
+    expect((await loadHealth(world.engines.table, csss)).value.stopped).toMatchObject({ code: '3001' });
+    expect(paidCalls(world)).toBe(1);
+    for (let n = 1; n <= 4; n++) expect(boughtFor(world, n)).toBe(1);
   });
 
   it('that the rate limit turned away frees every SIM at once', async () => {

@@ -632,6 +632,8 @@ describe('purchase of several SIMs in one call', () => {
     ['403', { status: 403, body: '' }, 'refused'],
     // It may be about one SIM only, and the others may have been ordered.
     ['a refusal', json({ code: '2001', success: false, message: 'device not found' }), 'unknown'],
+    ['an empty wallet', json({ code: '3001', success: false, message: 'balance is not enough' }), 'unknown'],
+    ['a missing right', json({ code: '4001', success: false, message: 'permission denied' }), 'unknown'],
   ])(
     'sends one request and says the same of every SIM when the answer is %s',
     async (_name, answer, kind) => {

@@ -290,6 +290,15 @@ describe('renewal of several SIMs in one order', () => {
     expect(outcomes?.map((outcome) => outcome.kind)).toEqual([kind, kind]);
     expect(requests).toHaveLength(1);
   });
+
+  test('says of an empty wallet that it is the account’s, and nothing of any SIM: it may have paid for some', async () => {
+    const { client } = await open({
+      answer: () => ({ status: 400, body: '{"status":{"code":"CB-07-0001"}}' }),
+      settings: { replyCodes: { 'CB-07-0001': 'wallet-empty' } },
+    });
+    const outcomes = await client.purchaseTogether?.(orders, anyTime);
+    expect(outcomes).toMatchObject(Array(2).fill({ kind: 'unknown', refusal: 'wallet-empty' }));
+  });
 });
 
 describe('questions', () => {
