@@ -65,7 +65,9 @@ async function purchase(row: Versioned<ActionRow>, deps: ActDeps): Promise<void>
   // A call for several SIMs may be followed by a question about its order.
   const calls = together ? 2 : 1;
   if (deps.timeLeft() < calls * deps.profile.callTimeout + deps.lease.startWithin) {
-    return waitUntil(confirmed, after(deps.clock(), seconds(1)), 'too little time left for a call', deps);
+    // With its answers, or a provider that is slow to give them would be asked for ever.
+    const soon = after(deps.clock(), seconds(1));
+    return waitUntil(withPrepared(confirmed, prepared), soon, 'too little time left for a call', deps);
   }
   if (together) return purchaseTogether({ row: confirmed, prepared }, deps);
   const slot = await takeSlot(action, milliseconds(0), deps);

@@ -23,15 +23,18 @@ const leavesWithin = seconds(3);
 const claimsFor = seconds(2);
 
 /**
- * Whether an action may share a call: its rule says so, and it was never tried before. One that was goes alone, so that
- * a SIM which spoils a call spoils it once, and its own refusal is clear.
+ * Whether an action may share a call: its rule says so of this kind of action, and it was never tried before. One that
+ * was goes alone, so that a SIM which spoils a call spoils it once, and its own refusal is clear.
  */
 export function goesTogether(action: Action, deps: ActDeps): boolean {
   return simsPerCallOf(action, deps) > 1 && action.attempts === 0;
 }
 
 function simsPerCallOf(action: Action, deps: ActDeps): number {
-  return deps.client.purchaseTogether === null ? 1 : (ruleOf(action, deps)?.simsPerCall ?? 1);
+  const rule = ruleOf(action, deps);
+  // An action keeps what it buys when its rule is changed.
+  if (deps.client.purchaseTogether === null || rule === null || rule.action !== action.kind) return 1;
+  return rule.simsPerCall;
 }
 
 interface Ready {
@@ -112,9 +115,21 @@ async function claimMembers(
   const claimed: WrittenRow[] = [];
   for (const actionId of members) {
     if (elapsed(slotAt, deps.clock()) > claimsFor) break;
-    const member = actionId === own.row.value.action.actionId ? own : await loadMember(actionId, place, deps);
-    const running = member === null ? null : await claimAction(member.row, member.prepared, deps);
-    if (running !== null) claimed.push(running);
+    const ready = actionId === own.row.value.action.actionId ? own : null;
+    try {
+      const member = ready ?? (await loadMember(actionId, place, deps));
+      const running = member === null ? null : await claimAction(member.row, member.prepared, deps);
+      if (running !== null) claimed.push(running);
+    } catch (error) {
+      // Those that are claimed have reserved money and hold their SIMs: without the call they would be in doubt for
+      // nothing. The one that failed comes back by itself.
+      if (claimed.length === 0) throw error;
+      deps.log('warn', 'a claim failed, the call leaves with those before it', {
+        actionId,
+        error: String(error),
+      });
+      break;
+    }
   }
   return claimed;
 }

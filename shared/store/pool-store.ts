@@ -1,9 +1,10 @@
 import { emptyPool, type Pool } from '../core/coalesce.ts';
 import type { ProviderId } from '../core/subject.ts';
+import { StoreError } from './errors.ts';
 import { replaceOrInsert, type Versioned } from './event-store.ts';
 import { poolKey, toData } from './item-layout.ts';
 import { readRow } from './rows.ts';
-import type { Table } from './table.ts';
+import type { Item, Table } from './table.ts';
 
 /** Where actions gather that may leave in one call. */
 export interface PoolPlace {
@@ -12,10 +13,20 @@ export interface PoolPlace {
   readonly poolId: string;
 }
 
+/** A pool that can't be read is empty: it is a hint, and damage to it must not stop what the rule buys. */
 export async function loadPool(table: Table, { provider, poolId }: PoolPlace): Promise<Versioned<Pool>> {
   const item = await table.get(poolKey(provider, poolId));
   if (item === null) return { value: emptyPool, version: null };
-  return { value: readRow('pool', item), version: item.version };
+  return { value: readable(item) ?? emptyPool, version: item.version };
+}
+
+function readable(item: Item): Pool | null {
+  try {
+    return readRow('pool', item);
+  } catch (error) {
+    if (error instanceof StoreError && error.code === 'corrupt-item') return null;
+    throw error;
+  }
 }
 
 /** `conflict`: another worker changed the pool in between. */

@@ -4,6 +4,7 @@ import { act } from '../../../functions/act/act.ts';
 import type { Action } from '../../../shared/core/action.ts';
 import { days, minutes, seconds } from '../../../shared/core/time.ts';
 import { loadHealth } from '../../../shared/store/control-store.ts';
+import { StoreError } from '../../../shared/store/errors.ts';
 import type { Fault } from '../../provider-simulator/faults.ts';
 import {
   actDeps,
@@ -39,6 +40,7 @@ async function openShop(sims: number, simsPerCall = 4): Promise<{ world: World; 
   return { world, actionIds };
 }
 
+const pools = { from: 'partition', pk: `PROVIDER#${csss}`, prefix: 'POOL#' } as const;
 const batchPath = /batchOrderPackages$/;
 const batchSchema = z.looseObject({ deviceList: z.array(z.string()) });
 
@@ -195,6 +197,62 @@ describe('a call for several SIMs', () => {
     expect((await loadHealth(world.engines.table, csss)).value.stopped).toMatchObject({ code: '3001' });
     expect(paidCalls(world)).toBe(1);
     for (let n = 1; n <= 4; n++) expect(boughtFor(world, n)).toBe(1);
+  });
+
+  it('leaves with those that are claimed when the store fails at a further claim', async () => {
+    const { world, actionIds } = await openShop(4);
+    const [, , third = ''] = actionIds;
+    const { table } = world.engines;
+    world.table = {
+      ...table,
+      write: async (changes) => {
+        const claims =
+          changes.length > 2 && changes.some((one) => 'item' in one && one.item.pk.endsWith(third));
+        if (claims && batches(world).length === 0) throw new StoreError('unavailable', 'throttled');
+        return table.write(changes);
+      },
+    };
+    await pass(world, minutes(3));
+    expect(names(await actionsOf(world, actionIds))).toEqual(Array(4).fill('succeeded'));
+    for (const { verifications } of await actionsOf(world, actionIds)) expect(verifications).toBe(0);
+    for (let n = 1; n <= 4; n++) expect(boughtFor(world, n)).toBe(1);
+  });
+
+  it('is not shared by actions of a kind that the rule buys no more', async () => {
+    const { world, actionIds } = await openShop(0);
+    changeRule(world, ruleId, { action: 'renew', plan: { renewPeriod: 1 }, simsPerCall: 1 });
+    for (const n of [1, 2]) {
+      holdCsssOrder(world, n, `ORDER_${n}`, 'active', days(1));
+      actionIds.push(await cause(world, expiredEvent(world, n)));
+    }
+    changeRule(world, ruleId, { action: 'order', simsPerCall: 4 });
+    await pass(world, minutes(3));
+    expect(names(await actionsOf(world, actionIds))).toEqual(['succeeded', 'succeeded']);
+    expect(batches(world)).toHaveLength(0);
+    for (const { verifications } of await actionsOf(world, actionIds)) expect(verifications).toBe(0);
+  });
+
+  it('is made also after the row of the pool was damaged', async () => {
+    const { world, actionIds } = await openShop(1);
+    await pass(world, seconds(1));
+    const [pool] = (await world.engines.table.query(pools, { limit: 10, cursor: null })).items;
+    if (pool === undefined) throw new Error('there is a pool');
+    const damaged = { ...pool, data: { members: 'all' } };
+    await world.engines.table.write([{ kind: 'replace', item: damaged, ifVersion: pool.version }]);
+    await pass(world, minutes(2));
+    expect(names(await actionsOf(world, actionIds))).toEqual(['succeeded']);
+  });
+
+  it('asks nothing again that was asked just before, when too little time is left', async () => {
+    const { world, actionIds } = await openShop(1);
+    const [actionId = ''] = actionIds;
+    await drainQueue(world, csss);
+    const hurried = { ...actDeps(world, csss), timeLeft: () => seconds(5) };
+    await drive(world, act(actionId, hurried));
+    const asked = world.sent.length;
+    await pass(world, minutes(1));
+    expect(names(await actionsOf(world, actionIds))).toEqual(['succeeded']);
+    expect([asked, world.sent.length - paidCalls(world)]).toEqual([1, 1]);
   });
 
   it('that the rate limit turned away frees every SIM at once', async () => {
