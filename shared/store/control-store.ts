@@ -7,6 +7,7 @@ import {
   stopChangesMax,
 } from '../core/controls.ts';
 import type { ProviderId } from '../core/subject.ts';
+import { StoreError } from './errors.ts';
 import type { Versioned } from './event-store.ts';
 import { replaceOrInsert } from './event-store.ts';
 import { healthKey, stopHistoryKey, switchesKey, toData } from './item-layout.ts';
@@ -20,7 +21,10 @@ export async function loadSwitches(table: Table): Promise<Versioned<Switches>> {
   return { value: readRow('switches', item), version: item.version };
 }
 
-/** Stores the switches and who turned them; `conflict` when someone else turned one in between. */
+/**
+ * Stores the switches and who turned them; `conflict` when someone else turned one in between. A history that can't be
+ * read is left as it is, and nothing is noted: damage to a log must not keep anyone from stopping.
+ */
 export async function writeSwitches(
   table: Table,
   current: Versioned<Switches>,
@@ -29,7 +33,7 @@ export async function writeSwitches(
 ): Promise<'written' | 'conflict'> {
   const item = { ...switchesKey, data: toData(next), indexes: {}, expiresAtSec: null };
   const noted = await historyChange(table, change);
-  return (await table.write([replaceOrInsert(item, current.version), noted])).ok ? 'written' : 'conflict';
+  return (await table.write([replaceOrInsert(item, current.version), ...noted])).ok ? 'written' : 'conflict';
 }
 
 /** Who turned the stops, oldest first; the newest `stopChangesMax` changes. */
@@ -39,11 +43,15 @@ export async function loadStopHistory(table: Table): Promise<Versioned<readonly 
   return { value: readRow('stopHistory', item).changes, version: item.version };
 }
 
-async function historyChange(table: Table, change: StopChange): Promise<Change> {
-  const { value, version } = await loadStopHistory(table);
-  const changes = [...value, change].slice(-stopChangesMax);
+async function historyChange(table: Table, change: StopChange): Promise<readonly Change[]> {
+  const history = await loadStopHistory(table).catch((error: unknown) => {
+    if (error instanceof StoreError && error.code === 'corrupt-item') return null;
+    throw error;
+  });
+  if (history === null) return [];
+  const changes = [...history.value, change].slice(-stopChangesMax);
   const item = { ...stopHistoryKey, data: toData({ changes }), indexes: {}, expiresAtSec: null };
-  return replaceOrInsert(item, version);
+  return [replaceOrInsert(item, history.version)];
 }
 
 /** What is known of a provider's account. */
@@ -71,5 +79,5 @@ export async function freeProvider(
   const { provider } = current.value;
   const item = { ...healthKey(provider), data: toData(healthy(provider)), indexes: {}, expiresAtSec: null };
   const noted = await historyChange(table, change);
-  return (await table.write([replaceOrInsert(item, current.version), noted])).ok ? 'written' : 'conflict';
+  return (await table.write([replaceOrInsert(item, current.version), ...noted])).ok ? 'written' : 'conflict';
 }

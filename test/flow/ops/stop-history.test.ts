@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { loadHealth, writeHealth } from '../../../shared/store/control-store.ts';
+import { loadHealth, loadSwitches, writeHealth } from '../../../shared/store/control-store.ts';
+import { stopHistoryKey } from '../../../shared/store/item-layout.ts';
 import { type OpsShop, openOpsShop } from './ops-shop.ts';
 
 let on: OpsShop;
@@ -39,6 +40,17 @@ describe('the history of stops', () => {
     const { json } = await on.run('stops', '--history', '--json');
     expect(json.map(({ by }) => by).toSorted()).toEqual(['one', 'two']);
     expect((await on.run('stops', '--json')).json).toHaveLength(2);
+  });
+
+  it('keeps nobody from stopping when it is damaged', async () => {
+    await on.run('pause', '--rule', 'renew-low-data', '--reason', 'a test');
+    const history = await on.engines.table.get(stopHistoryKey);
+    if (history === null) throw new Error('there is a history');
+    const damaged = { ...history, data: { changes: 'none' } };
+    await on.engines.table.write([{ kind: 'replace', item: damaged, ifVersion: history.version }]);
+    expect(await on.run('pause', '--all', '--reason', 'prices are wrong')).toMatchObject({ code: 0 });
+    expect((await loadSwitches(on.engines.table)).value.all).toMatchObject({ reason: 'prices are wrong' });
+    expect((await on.engines.table.get(stopHistoryKey))?.data).toEqual(damaged.data);
   });
 
   // Found while the history was written: the provider was freed, and the command said that it was refused.
