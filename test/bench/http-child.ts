@@ -47,3 +47,4 @@ process.on('message', () => {
   const { user, system } = process.cpuUsage();
   process.send?.({ cpuUs: user + system });
 });
+process.once('disconnect', () => process.exit(0));

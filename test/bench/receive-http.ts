@@ -163,9 +163,9 @@ async function startReceiver(bundle: BuiltBundle, env: Record<string, string>): 
     },
     stop: async () => {
       await pool.destroy();
-      if (child.exitCode !== null || child.signalCode !== null) return;
+      if (!child.connected) return;
       const ended = new Promise((resolve) => child.once('exit', resolve));
-      child.kill();
+      child.disconnect();
       await ended;
     },
   };
@@ -173,8 +173,12 @@ async function startReceiver(bundle: BuiltBundle, env: Record<string, string>): 
 
 function messageOf(child: ChildProcess): Promise<unknown> {
   return new Promise((resolve, reject) => {
-    child.once('message', resolve);
-    child.once('exit', (code) => reject(new Error(`the receiver ended with code ${code}`)));
+    const fail = (code: number | null): void => reject(new Error(`the receiver ended with code ${code}`));
+    child.once('exit', fail);
+    child.once('message', (message) => {
+      child.off('exit', fail);
+      resolve(message);
+    });
   });
 }
 
