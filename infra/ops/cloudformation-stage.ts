@@ -3,10 +3,15 @@ import { z } from 'zod';
 import { opsLayout, opsOutputs, stateStackName } from '../names.ts';
 import { type AwsAccess, awsFailure, clientOptions } from './aws-access.ts';
 import type { Deployed } from './connect.ts';
-import { failed, notFound, type OpsError } from './failure.ts';
+import { failed, misused, notFound, type OpsError } from './failure.ts';
 
 /** What the state stack's outputs tell of a stage. */
 export type FoundStage = Pick<Deployed, 'table' | 'region' | 'queues' | 'deadLetters'>;
+
+/** A place to look for a stage, and the account that its file pins it to; null where it pins none. */
+export interface StagePlace extends AwsAccess {
+  readonly account: string | null;
+}
 
 /** A stack as its outputs describe it. */
 interface StackState {
@@ -16,12 +21,20 @@ interface StackState {
   readonly outputs: ReadonlyMap<string, string>;
 }
 
-/** Finds a deployed stage by its state stack. Throws OpsError with one line when it is not there or not readable. */
-export async function findDeployed(stage: string, access: AwsAccess): Promise<FoundStage> {
-  return readOutputs(stage, await describeStack(stage, access));
+/**
+ * Finds a deployed stage by its state stack. Throws OpsError with one line when it is not there, not readable, or in
+ * another account than the one that it is pinned to.
+ */
+export async function findDeployed(stage: string, place: StagePlace): Promise<FoundStage> {
+  return readOutputs(stage, await describeStack(stage, place));
 }
 
-async function describeStack(stage: string, access: AwsAccess): Promise<StackState> {
+/** Throws OpsError when the credentials belong to another account than the one that the stage is pinned to. */
+export async function assertOwnAccount(stage: string, place: StagePlace): Promise<void> {
+  if (place.account !== null) await describeStack(stage, place);
+}
+
+async function describeStack(stage: string, access: StagePlace): Promise<StackState> {
   const name = stateStackName(stage);
   const client = new CloudFormationClient(clientOptions(access));
   let region = access.region ?? '';
@@ -30,6 +43,12 @@ async function describeStack(stage: string, access: AwsAccess): Promise<StackSta
     const { Stacks = [] } = await client.send(new DescribeStacksCommand({ StackName: name }));
     const [stack] = Stacks;
     if (stack === undefined) throw notDeployed(stage, name, region);
+    // Each account may have a stack of this name, and a profile is switched more easily than a stage.
+    const account = stack.StackId?.split(':')[4] ?? '';
+    if (access.account !== null && account !== access.account)
+      throw misused(
+        `the stage ${stage} is pinned to the account ${access.account} by its file, but these credentials are of ${account}: choose another profile`,
+      );
     const outputs = (stack.Outputs ?? []).map(
       ({ OutputKey = '', OutputValue = '' }) => [OutputKey, OutputValue] as const,
     );

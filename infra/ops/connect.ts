@@ -12,7 +12,7 @@ import { loadLocalSecrets, memorySecretSource } from '../local/local-secrets.ts'
 import type { AwsAccess } from './aws-access.ts';
 import { misused, notFound, OpsError } from './failure.ts';
 import { interruptibleQueue, interruptibleTable } from './interruptible.ts';
-import { readNamedStage, readStageModule, type StageModule } from './stage-module.ts';
+import { noPins, readNamedStage, readStageModule, regionFor, type StageModule } from './stage-module.ts';
 import type { OpsWorld } from './world.ts';
 
 /** The system that a command works on. The commands can't tell which world it runs in. */
@@ -82,7 +82,8 @@ export async function connect(where: Where, world: OpsWorld): Promise<Connection
   if (place.kind === 'engines') return connectDeployed(place.engines, parts);
   const { findDeployed } = await import('./cloudformation-stage.ts');
   const { name, endpoints } = place;
-  const found = await findDeployed(name, { region: parts.region, endpoint: endpoints.control });
+  const { account, region } = parts;
+  const found = await findDeployed(name, { account, region, endpoint: endpoints.control });
   return connectDeployed({ ...found, endpoint: endpoints.dynamo, sqsEndpoint: endpoints.sqs }, parts);
 }
 
@@ -92,6 +93,7 @@ export interface OpenStage {
   /** Read when they are asked for. */
   readonly secrets: SecretSource;
   /** Where a deployed stage is, as far as the command line and the stage file say. */
+  readonly account: string | null;
   readonly region: string | null;
 }
 
@@ -100,7 +102,7 @@ export async function openStage(where: Where, world: OpsWorld): Promise<OpenStag
   const { place, stageFile } = where;
   if (place.kind !== 'stage') {
     const stage = await loadStage(stageFile, world);
-    return { stage, secrets: openSecrets(where, stage, world), region: null };
+    return { stage, secrets: openSecrets(where, stage, world), ...noPins };
   }
   const file = stageFile === null ? await readNamedStage(place.name) : await readStageFile(stageFile);
   const stage = checkStage(file, world.providers);
@@ -109,8 +111,10 @@ export async function openStage(where: Where, world: OpsWorld): Promise<OpenStag
       `--stage is ${place.name}, but ${file.fileName} is of the stage "${stage.name}": name the stage's own file`,
     );
   }
-  const region = place.region ?? file.region;
-  return { stage, secrets: stageSecrets(place.name, { region, endpoint: place.endpoints.control }), region };
+  const { account } = file.pins;
+  const region = regionFor(place.name, place.region, file.pins);
+  const secrets = stageSecrets(place.name, { region, endpoint: place.endpoints.control });
+  return { stage, secrets, account, region };
 }
 
 /** Secrets of a deployed stage, each read once and only when it is needed; one that was never set has no keys. */
@@ -137,7 +141,7 @@ export async function loadStage(path: string | null, world: OpsWorld): Promise<S
 }
 
 async function readStageFile(path: string | null): Promise<StageModule> {
-  if (path === null || !/\.[mc]?[jt]s$/.test(path)) return { ...loadStageFile(path), region: null };
+  if (path === null || !/\.[mc]?[jt]s$/.test(path)) return { ...loadStageFile(path), pins: noPins };
   return readStageModule(path);
 }
 

@@ -7,15 +7,22 @@ import { failed, misused, notFound } from './failure.ts';
 
 const stagesFolder = new URL('../stages/', import.meta.url);
 
-/** A stage as a module: what it holds, and where its `aws` part says that it belongs. */
-export interface StageModule extends StageFile {
-  /** The only region that the stage may be in; null when it names none. */
+/** The only account and region that a stage may be in, by the `aws` part of its file; null where it names none. */
+export interface Pins {
+  readonly account: string | null;
   readonly region: string | null;
+}
+
+export const noPins: Pins = { account: null, region: null };
+
+/** A stage as a module: what it holds, and where it belongs. */
+export interface StageModule extends StageFile {
+  readonly pins: Pins;
 }
 
 const moduleSchema = z.object({
   default: z.unknown(),
-  aws: z.looseObject({ region: z.string().nullish() }).optional(),
+  aws: z.looseObject({ account: z.string().nullish(), region: z.string().nullish() }).optional(),
 });
 
 /** Reads a stage file that is a module. Throws OpsError `not-found` or `failed`. */
@@ -28,7 +35,7 @@ export async function readStageModule(path: string, shownAs: string = path): Pro
       input: loaded.default,
       fileName: shownAs,
       text: readFileSync(path, 'utf8'),
-      region: loaded.aws?.region ?? null,
+      pins: { account: loaded.aws?.account ?? null, region: loaded.aws?.region ?? null },
     };
   } catch (error) {
     throw failed(
@@ -60,7 +67,15 @@ export async function readNamedStage(name: string): Promise<StageModule> {
   );
 }
 
-/** The region that a stage is pinned to; null when it has no file here, or names none. */
-export async function pinnedRegion(name: string): Promise<string | null> {
-  return stageFilePath(name) === null ? null : (await readNamedStage(name)).region;
+/** Where a stage is pinned to; nowhere when it has no file here. */
+export async function readPins(name: string): Promise<Pins> {
+  return stageFilePath(name) === null ? noPins : (await readNamedStage(name)).pins;
+}
+
+/** The region to look in. Throws OpsError `usage` for another one than the stage is pinned to. */
+export function regionFor(stage: string, named: string | null, { region }: Pins): string | null {
+  if (named === null || region === null || named === region) return named ?? region;
+  throw misused(
+    `--region is ${named}, but the stage ${stage} is pinned to ${region} by its file: leave it out`,
+  );
 }

@@ -235,7 +235,11 @@ describe('outputs', () => {
         status: 'CREATE_COMPLETE',
         outputs: Object.fromEntries(ours.map(([key, { Value }]) => [key, resolve(Value)])),
       });
-      const found = await findDeployed('production', { region: 'eu-central-1', endpoint: plane.endpoint });
+      const found = await findDeployed('production', {
+        account: '111122223333',
+        region: 'eu-central-1',
+        endpoint: plane.endpoint,
+      });
       const names = ['events', ...providerIds.map((id) => `actions-${id}`)];
       expect(found).toMatchObject({ table: 'simhook-production', region: 'eu-central-1' });
       expect([...found.queues.keys()].sort()).toEqual(names.sort());

@@ -10,7 +10,7 @@ import { type Output, openOutput } from '../output.ts';
 import { changeSecret } from '../secret-change.ts';
 import type { SecretShelf } from '../secrets-manager-shelf.ts';
 import type { SecretMarks } from '../ssm-secret-marks.ts';
-import { pinnedRegion } from '../stage-module.ts';
+import { readPins, regionFor } from '../stage-module.ts';
 import type { OpsWorld } from '../world.ts';
 
 interface StageOptions {
@@ -196,14 +196,17 @@ async function withStore(
 ): Promise<void> {
   const { stage, region, controlEndpoint } = options;
   if (stage === undefined) throw misused('secrets needs --stage: local secrets stand in the data folder');
+  const pins = await readPins(stage);
   const access: AwsAccess = {
-    region: region ?? (await pinnedRegion(stage)),
+    region: regionFor(stage, region ?? null, pins),
     endpoint: controlEndpoint ?? null,
   };
-  const [{ openSecretShelf }, { openSecretMarks }] = await Promise.all([
+  const [{ openSecretShelf }, { openSecretMarks }, { assertOwnAccount }] = await Promise.all([
     import('../secrets-manager-shelf.ts'),
     import('../ssm-secret-marks.ts'),
+    import('../cloudformation-stage.ts'),
   ]);
+  await assertOwnAccount(stage, { ...access, account: pins.account });
   const shelf = openSecretShelf(stage, access);
   const marks = openSecretMarks(stage, access);
   try {

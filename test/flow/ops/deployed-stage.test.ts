@@ -1,6 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { assertOwnAccount } from '../../../infra/ops/cloudformation-stage.ts';
 import { topology } from '../../../infra/topology.ts';
 import { before, epochMs, hours } from '../../../shared/core/time.ts';
 import { seededRandom } from '../../../shared/platform/random.ts';
@@ -118,6 +119,36 @@ describe('a stage that can’t be found', () => {
   ])('is said to be deployed by %s', async (_who, outputs, text) => {
     plane.stacks.set('simhook-flow-state', { status: 'UPDATE_COMPLETE', outputs });
     expect(await line(run({ region }, 'actions'))).toEqual([1, expect.stringMatching(text)]);
+  });
+
+  it('is left alone in another account or region than its file pins', async () => {
+    const pinned = (aws: object): string => {
+      const path = join(folder.path, `pinned-${Object.values(aws).join('-')}.ts`);
+      const text = JSON.stringify({ ...rest, providers: { ...providers, eiotclub } });
+      writeFileSync(path, `export default ${text};\nexport const aws = ${JSON.stringify(aws)};\n`);
+      return path;
+    };
+    const pause = (file: string, ...where: string[]) =>
+      runOnce(
+        [
+          ...['--stage-file', file, '--stage', 'flow', '--control-endpoint', plane.endpoint, ...where],
+          ...['pause', '--all', '--reason', 'prices are wrong'],
+        ],
+        { clock: () => present, random },
+      );
+    expect(await line(pause(pinned({ account: '444455556666', region })))).toEqual([
+      2,
+      'simhook: the stage flow is pinned to the account 444455556666 by its file, but these credentials are of 111122223333: choose another profile\n',
+    ]);
+    // What the secrets of a pinned stage are kept for.
+    const place = { account: '444455556666', region, endpoint: plane.endpoint };
+    await expect(assertOwnAccount('flow', place)).rejects.toThrow('choose another profile');
+    plane.calls.length = 0;
+    expect(await line(pause(pinned({ region }), '--region', 'us-east-1'))).toEqual([
+      2,
+      'simhook: --region is us-east-1, but the stage flow is pinned to eu-central-1 by its file: leave it out\n',
+    ]);
+    expect(plane.calls).toEqual([]);
   });
 
   it('is not mistaken for another one: its file must be its own', async () => {
