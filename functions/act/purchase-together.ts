@@ -1,5 +1,5 @@
 import type { Action } from '../../shared/core/action.ts';
-import { joinPool } from '../../shared/core/coalesce.ts';
+import { joinPool, poolInLine } from '../../shared/core/coalesce.ts';
 import { inState } from '../../shared/core/lifecycle.ts';
 import { after, type EpochMs, elapsed, milliseconds, seconds } from '../../shared/core/time.ts';
 import { sha256Hex } from '../../shared/platform/digest.ts';
@@ -84,8 +84,7 @@ async function lead({ own, place, pool, joining }: Lead, deps: ActDeps): Promise
   const slot = await takeSlot(action, leavesWithin, deps);
   if (slot.kind === 'wait') {
     // The pool waits for the slot too. Losing this write to another worker is fine: it goes on there.
-    const members = [...joining.members, ...joining.rest.members];
-    await writePool(deps.table, place, pool, { members, closesAt: slot.until });
+    await writePool(deps.table, place, pool, poolInLine(joining, slot.until, deps.clock()));
     return waitUntil(waiting, slot.until, slot.why, deps);
   }
   try {

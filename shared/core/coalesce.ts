@@ -1,4 +1,4 @@
-import { after, type EpochMs, milliseconds, seconds } from './time.ts';
+import { after, type EpochMs, epochMs, milliseconds, minutes, seconds } from './time.ts';
 
 /**
  * Actions of one rule and plan that wait to leave in one call. A hint, like a queue's message: what is bought is decided
@@ -30,6 +30,12 @@ export interface JoinRequest {
 /** How long the first member waits for others. Twenty questions before the call take two seconds at ten a second. */
 export const gatherFor = seconds(5);
 
+/**
+ * How long a pool waits at most, also where its leader waits longer for a slot: whoever comes later may find one sooner,
+ * such as after the limit of a day was raised. A pool that is to close later was written by a clock that runs ahead.
+ */
+const openAtMost = minutes(1);
+
 /** Members look again so long after the close (and up to as long again), in case whoever leads is lost. */
 const leaderLostAfter = seconds(30);
 
@@ -40,7 +46,8 @@ const leaderLostAfter = seconds(30);
 export function joinPool(pool: Pool, { actionId, simsPerCall, now, jitter }: JoinRequest): Joining {
   const isMember = pool.members.includes(actionId);
   const isFull = pool.members.length >= simsPerCall;
-  const isClosed = pool.members.length > 0 && pool.closesAt <= now;
+  const isClosed =
+    pool.members.length > 0 && (pool.closesAt <= now || pool.closesAt > after(now, openAtMost));
   const afterClose = after(pool.closesAt, milliseconds(leaderLostAfter * (1 + jitter)));
   if (isFull && !isMember && !isClosed) return { kind: 'wait', pool: null, until: afterClose };
   if (isClosed || (!isMember && pool.members.length + 1 >= simsPerCall)) {
@@ -62,4 +69,18 @@ export function joinPool(pool: Pool, { actionId, simsPerCall, now, jitter }: Joi
   }
   const grown = { ...pool, members: [...pool.members, actionId] };
   return { kind: 'wait', pool: grown, until: afterClose };
+}
+
+/** More than a few calls take along; those beyond come back by themselves. */
+const membersMax = 100;
+
+/** The pool of a leader that found no slot before `until`: it goes on gathering. */
+export function poolInLine(
+  { members, rest }: Extract<Joining, { kind: 'lead' }>,
+  until: EpochMs,
+  now: EpochMs,
+): Pool {
+  const closesAt = epochMs(Math.min(until, after(now, openAtMost)));
+  // A newcomer that leads in vain is one more each time.
+  return { members: [...members, ...rest.members].slice(0, membersMax), closesAt };
 }

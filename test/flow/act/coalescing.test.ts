@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { act } from '../../../functions/act/act.ts';
 import type { Action } from '../../../shared/core/action.ts';
-import { days, minutes, seconds } from '../../../shared/core/time.ts';
+import { days, hours, minutes, seconds } from '../../../shared/core/time.ts';
 import { loadHealth } from '../../../shared/store/control-store.ts';
 import { StoreError } from '../../../shared/store/errors.ts';
 import type { Fault } from '../../provider-simulator/faults.ts';
@@ -17,10 +17,12 @@ import {
   drive,
   expiredEvent,
   holdCsssOrder,
+  now,
   openWorld,
   paidCalls,
   pass,
   simOf,
+  sleep,
   stop,
   type World,
 } from './act-world.ts';
@@ -62,6 +64,8 @@ const boughtFor = (world: World, n: number): number =>
 function onBatch(world: World, fault: Fault, times = 1): void {
   world.simulator.faults.add({ match: ({ path }) => batchPath.test(path), times, fault });
 }
+
+const dueOf = ({ state }: Action): number => (state.name === 'planned' ? state.dueAt : 0);
 
 const names = (actions: readonly Action[]): readonly string[] => actions.map(({ state }) => state.name);
 
@@ -241,6 +245,24 @@ describe('a call for several SIMs', () => {
     await world.engines.table.write([{ kind: 'replace', item: damaged, ifVersion: pool.version }]);
     await pass(world, minutes(2));
     expect(names(await actionsOf(world, actionIds))).toEqual(['succeeded']);
+  });
+
+  it('does not make later actions wait as long as one that found no slot for the day', async () => {
+    const { world, actionIds } = await openShop(1);
+    const [first = ''] = actionIds;
+    await drainQueue(world, csss);
+    const deps = actDeps(world, csss);
+    const used = { ...deps, limits: { ...deps.limits, requestsPerDay: 1 } };
+    await drive(world, act(first, used));
+    await sleep(world, seconds(6));
+    await drive(world, act(first, used));
+    expect(dueOf(await actionOf(world, first))).toBeGreaterThan(now(world) + hours(1));
+    // The operator has raised the limit.
+    await drainQueue(world, csss);
+    holdCsssOrder(world, 2, 'ORDER_2', 'ended', days(40));
+    const second = await cause(world, expiredEvent(world, 2));
+    await pass(world, minutes(5));
+    expect(names([await actionOf(world, second)])).toEqual(['succeeded']);
   });
 
   it('asks nothing again that was asked just before, when too little time is left', async () => {

@@ -6,8 +6,9 @@ import {
   type JoinRequest,
   joinPool,
   type Pool,
+  poolInLine,
 } from '../../../shared/core/coalesce.ts';
-import { after, type EpochMs, milliseconds, seconds } from '../../../shared/core/time.ts';
+import { after, type EpochMs, hours, milliseconds, minutes, seconds } from '../../../shared/core/time.ts';
 import { noon } from './samples.ts';
 
 const request = (actionId: string, changes: Partial<JoinRequest> = {}): JoinRequest => ({
@@ -69,6 +70,27 @@ describe('a pool of actions that may leave in one call', () => {
   it('changes nothing for a member that comes early', () => {
     expect(joinPool(poolOf('a', 'b'), request('a'))).toEqual({ kind: 'wait', pool: null, until: closesAt });
     expect(joinPool(poolOf('a', 'b'), request('b'))).toMatchObject({ kind: 'wait', pool: null });
+  });
+
+  it('is taken at once when it is to close later than any pool waits: some clock ran ahead', () => {
+    const ahead = { members: ['a'], closesAt: after(noon, minutes(2)) };
+    expect(joinPool(ahead, request('b'))).toMatchObject({ kind: 'lead', members: ['b', 'a'] });
+  });
+
+  it('waits a minute at most for a slot, and does not grow without end with leaders in vain', () => {
+    let pool = poolOf('a', 'b', 'c');
+    for (let n = 0; n < 300; n++) {
+      const now = after(pool.closesAt, seconds(1));
+      const joining = joinPool(pool, request(`in-vain-${n}`, { now }));
+      if (joining.kind !== 'lead') throw new Error('a closed pool is led');
+      pool = poolInLine(joining, after(now, hours(9)), now);
+      expect(pool.closesAt).toBe(after(now, minutes(1)));
+    }
+    expect(pool.members).toHaveLength(100);
+    expect(pool.members[0]).toBe('in-vain-299');
+    const soon = after(noon, seconds(2));
+    const joining = { kind: 'lead', members: ['a'], rest: emptyPool } as const;
+    expect(poolInLine(joining, soon, noon)).toEqual({ members: ['a'], closesAt: soon });
   });
 
   it('never leads with more than one call takes, with nobody twice, and forgets nobody', () => {
