@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { StoreError } from './errors.ts';
 import { isList } from './item-size.ts';
 import { storedForm, unpack } from './packed-data.ts';
-import type { IndexKeys, Item, Key, NewItem, Value } from './table.ts';
+import { damageMember, type IndexKeys, type Item, type Key, type NewItem, type Value } from './table.ts';
 import { attributeNames, dataPrefix, indexSchemas } from './table-schema.ts';
 
 /** A row as the SDK reads and writes it. */
@@ -68,7 +68,10 @@ function indexAttributes({ due, sim, time }: IndexKeys): Attributes {
   };
 }
 
-/** Throws StoreError `corrupt-item` for a row that this program can't have written. */
+/**
+ * Throws StoreError `corrupt-item` for a row that this program can't have written. One whose data can't be unpacked says
+ * so in its data.
+ */
 export function readAttributes(attributes: Attributes): MarkedItem {
   const where = `${attributes[attributeNames.pk]?.S} / ${attributes[attributeNames.sk]?.S}`;
   const values = Object.entries(attributes).map(
@@ -85,10 +88,10 @@ export function readAttributes(attributes: Attributes): MarkedItem {
       pk: row.pk,
       sk: row.sk,
       version: row.version,
-      data:
-        row.packed == null
-          ? Object.fromEntries(data)
-          : { ...unpack(row.packed, where), ...Object.fromEntries(data) },
+      data: {
+        ...(row.packed == null ? {} : unpackOrTell(row.packed, where)),
+        ...Object.fromEntries(data),
+      },
       indexes: {
         ...(row.duePk != null && row.dueAt != null && { due: { pk: row.duePk, at: row.dueAt } }),
         ...(row.simPk != null && row.simSk != null && { sim: { pk: row.simPk, sk: row.simSk } }),
@@ -99,6 +102,16 @@ export function readAttributes(attributes: Attributes): MarkedItem {
     writeId: row.writeId ?? null,
     addId: row.addId ?? null,
   };
+}
+
+function unpackOrTell(packed: Uint8Array, where: string): Item['data'] {
+  try {
+    return unpack(packed, where);
+  } catch (error) {
+    if (error instanceof StoreError && error.code === 'corrupt-item')
+      return { [damageMember]: error.message };
+    throw error;
+  }
 }
 
 function corruptItem(where: string, detail: string): StoreError {

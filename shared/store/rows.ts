@@ -12,7 +12,7 @@ import type { SimState } from '../core/sim-state.ts';
 import type { DurationMs, EpochMs } from '../core/time.ts';
 import { orderStatuses, planWarnings, usageAlerts, type WebhookEvent } from '../core/webhook-event.ts';
 import { StoreError } from './errors.ts';
-import type { Item } from './table.ts';
+import { damageMember, type Item } from './table.ts';
 
 /**
  * The shapes of what the table holds. A row is parsed each time it is read, so that a row written by another
@@ -475,6 +475,8 @@ export type RowOf<N extends RowName> = z.infer<(typeof rowSchemas)[N]>;
 
 /** Reads an item's data as a row; throws StoreError `corrupt-item` that names the key and what is wrong. */
 export function readRow<N extends RowName>(name: N, item: Item): RowOf<N> {
+  const damage = item.data[damageMember];
+  if (typeof damage === 'string') throw new StoreError('corrupt-item', damage);
   const parsed = rowSchemas[name].safeParse(item.data);
   if (parsed.success) return parsed.data as RowOf<N>;
   throw new StoreError(

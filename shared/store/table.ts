@@ -29,6 +29,12 @@ export interface IndexKeys {
   readonly time?: { readonly pk: string; readonly sk: string };
 }
 
+/**
+ * Member of an item's data that says why the rest of it can't be unpacked. Only who reads that row (`readRow`) hears of
+ * it, so that a page with one such row still brings the others.
+ */
+export const damageMember = '$damage';
+
 export interface Item extends Key {
   /** Starts at 1, grows by 1 with each replace; `add` does not change it. */
   readonly version: number;

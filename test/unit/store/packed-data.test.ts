@@ -1,9 +1,11 @@
 import { createHash } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { itemAttributes, readAttributes } from '../../../shared/store/dynamo-item.ts';
 import { itemBytes } from '../../../shared/store/item-size.ts';
 import { storedForm, unpack } from '../../../shared/store/packed-data.ts';
 import { dictionary1 } from '../../../shared/store/packing-dictionary.ts';
+import { readRow } from '../../../shared/store/rows.ts';
 import type { Item, NewItem, Value } from '../../../shared/store/table.ts';
 
 const item = (data: Item['data']): NewItem => ({ pk: 'p', sk: 's', data, indexes: {}, expiresAtSec: null });
@@ -129,5 +131,19 @@ describe('packed data', () => {
     expect(() => unpack(packed, 'EVENT#1 / EVENT')).toThrow(
       expect.objectContaining({ code: 'corrupt-item', message: expect.stringContaining('EVENT#1 / EVENT') }),
     );
+  });
+
+  // The sweep reads pages: one row that a newer version packed would keep all others of the provider from being found.
+  it('that can’t be unpacked is told to who reads the row, not to who reads the page', () => {
+    const attributes = itemAttributes(item({ long, spent: 5 }), 3, 'w');
+    const read = readAttributes({ ...attributes, packed: { B: Uint8Array.of(9, 1, 2, 3) } });
+    expect(read.item).toMatchObject({ pk: 'p', sk: 's', version: 3, data: { spent: 5 } });
+    for (const name of ['action', 'capSums'] as const)
+      expect(() => readRow(name, read.item)).toThrow(
+        expect.objectContaining({
+          code: 'corrupt-item',
+          message: expect.stringMatching(/p \/ s .*dictionary 9.*newer version/),
+        }),
+      );
   });
 });
