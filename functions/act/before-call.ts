@@ -116,7 +116,7 @@ export async function confirmClaim(
       }
       await waitUntil(
         row,
-        again(action, confirmation.retryAfter, now, deps),
+        again(action, confirmation, now, deps),
         `not confirmed yet: ${confirmation.code}`,
         deps,
       );
@@ -175,7 +175,7 @@ async function prepare(row: Versioned<ActionRow>, deps: ActDeps): Promise<Prepar
     case 'unavailable': {
       const { refusal, code, message } = preparation;
       if (refusal !== undefined) await noteHealth(action, { kind: 'refused', refusal, code, message }, deps);
-      const until = again(action, preparation.retryAfter, deps.clock(), deps);
+      const until = again(action, preparation, deps.clock(), deps);
       await waitUntil(row, until, `the provider can't be asked: ${code}`, deps);
       return null;
     }
@@ -195,7 +195,7 @@ async function lookOnceMore(row: Versioned<ActionRow>, deps: ActDeps): Promise<b
   if (action.sentWindow === null) return true;
   const finding = await findPurchase(action, action.sentWindow, deps);
   if (finding.kind === 'unavailable') {
-    const until = again(action, finding.retryAfter, deps.clock(), deps);
+    const until = again(action, finding, deps.clock(), deps);
     await waitUntil(row, until, `an earlier request can't be looked up: ${finding.code}`, deps);
     return false;
   }

@@ -39,6 +39,9 @@ const openAtMost = minutes(1);
 /** Members look again so long after the close (and up to as long again), in case whoever leads is lost. */
 const leaderLostAfter = seconds(30);
 
+/** Who finds a full pool comes back so long after it has left, to open or join the next one. */
+const nextPoolWithin = seconds(2);
+
 /**
  * Adds an action to the pool of its plan. The first member leads when the pool closes, and the one that fills it leads
  * at once; all others wait to be taken along.
@@ -49,7 +52,9 @@ export function joinPool(pool: Pool, { actionId, simsPerCall, now, jitter }: Joi
   const isClosed =
     pool.members.length > 0 && (pool.closesAt <= now || pool.closesAt > after(now, openAtMost));
   const afterClose = after(pool.closesAt, milliseconds(leaderLostAfter * (1 + jitter)));
-  if (isFull && !isMember && !isClosed) return { kind: 'wait', pool: null, until: afterClose };
+  if (isFull && !isMember && !isClosed) {
+    return { kind: 'wait', pool: null, until: after(pool.closesAt, milliseconds(nextPoolWithin * jitter)) };
+  }
   if (isClosed || (!isMember && pool.members.length + 1 >= simsPerCall)) {
     const others = pool.members.filter((id) => id !== actionId);
     const rest = others.slice(simsPerCall - 1);

@@ -16,6 +16,9 @@ export type RefusalClass =
  */
 export const orderExists = 'order-exists';
 
+/** The code of a question that our own gate held back: no provider has failed, and its slot is promised. */
+export const notAdmitted = 'not-admitted';
+
 /** What one paid call came to. Anything after the bytes may have left that isn't a clear answer is `unknown`. */
 export type Outcome =
   | { readonly kind: 'succeeded'; readonly providerOrderId: string | null; readonly charge: Money | null }

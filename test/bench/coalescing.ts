@@ -10,7 +10,7 @@ const providerPerSec = 10;
  * with the real act function and CSSS client on a clock that jumps. What is measured is the pace, not our CPU.
  */
 export const coalescingBench: Bench = async ({ quick }) => {
-  const sims = quick ? 40 : 600;
+  const sims = quick ? 40 : 900;
   const rows = [];
   const spared = { lookBeforeOrder: false, zoneOffsetMinutes: 480 };
   for (const [name, simsPerCall, settings] of [

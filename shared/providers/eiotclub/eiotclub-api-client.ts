@@ -1,3 +1,4 @@
+import { notAdmitted } from '../../core/outcome.ts';
 import { type DurationMs, type EpochMs, seconds } from '../../core/time.ts';
 import { type Secret, signEiotclubRequest } from '../../signing/index.ts';
 import { type HttpResult, neverTooLate, openHttp, replyBytesMaxDefault } from '../http-client.ts';
@@ -98,7 +99,7 @@ export function openEiotclubApi(deps: ClientDeps<EiotclubSettings>): EiotclubApi
   const free: Call = async (path, params) => {
     const admission = await deps.admit();
     if (!admission.ok) {
-      const refusal = { kind: 'not-sent', code: 'not-admitted', message: admission.why } as const;
+      const refusal = { kind: 'not-sent', code: notAdmitted, message: admission.why } as const;
       return answerOf(refusal, admission.retryAfter, []);
     }
     try {

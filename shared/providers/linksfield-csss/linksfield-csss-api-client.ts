@@ -1,5 +1,5 @@
 import type { z } from 'zod';
-import type { CallFailure } from '../../core/outcome.ts';
+import { type CallFailure, notAdmitted } from '../../core/outcome.ts';
 import { type DurationMs, type EpochMs, seconds } from '../../core/time.ts';
 import { signCsssRequest } from '../../signing/index.ts';
 import { type Http, neverTooLate, openHttp, replyBytesMaxDefault } from '../http-client.ts';
@@ -54,7 +54,7 @@ export function openCsssApi(deps: CsssDeps) {
   ) => callOnce({ deps, http }, { path, parameters, schema, tooLate: () => deps.now() > startBy });
   const ask = async <Schema extends z.ZodType>(path: string, parameters: Parameters, schema: Schema) => {
     const admission = await deps.admit();
-    if (!admission.ok) return notAdmitted(admission);
+    if (!admission.ok) return heldBack(admission);
     try {
       return await callOnce({ deps, http }, { path, parameters, schema, tooLate: neverTooLate });
     } finally {
@@ -81,10 +81,10 @@ export function openCsssApi(deps: CsssDeps) {
 }
 export type CsssApi = ReturnType<typeof openCsssApi>;
 
-function notAdmitted(refusal: { readonly retryAfter: DurationMs; readonly why: string }): CallFailure {
+function heldBack(refusal: { readonly retryAfter: DurationMs; readonly why: string }): CallFailure {
   return {
     kind: 'retryable',
-    code: 'not-admitted',
+    code: notAdmitted,
     message: refusal.why,
     retryAfter: refusal.retryAfter,
     burnsAttempt: false,

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { CallFailure } from '../../core/outcome.ts';
+import { type CallFailure, notAdmitted } from '../../core/outcome.ts';
 import { type DurationMs, type EpochMs, seconds } from '../../core/time.ts';
 import { signCubeRequest } from '../../signing/index.ts';
 import { type Http, type HttpRequest, neverTooLate, openHttp, replyBytesMaxDefault } from '../http-client.ts';
@@ -54,7 +54,7 @@ export function openCubeApi(deps: CubeDeps) {
     callOnce({ deps, http, tooLate: () => deps.now() > startBy }, call, schema);
   const ask = async <Schema extends z.ZodType>(call: Call, schema: Schema) => {
     const admission = await deps.admit();
-    if (!admission.ok) return notAdmitted(admission);
+    if (!admission.ok) return heldBack(admission);
     try {
       return await callOnce({ deps, http, tooLate: neverTooLate }, call, schema);
     } finally {
@@ -128,10 +128,10 @@ const noUsableKey: CallFailure = {
   burnsAttempt: true,
 };
 
-function notAdmitted(refusal: { readonly retryAfter: DurationMs; readonly why: string }): CallFailure {
+function heldBack(refusal: { readonly retryAfter: DurationMs; readonly why: string }): CallFailure {
   return {
     kind: 'retryable',
-    code: 'not-admitted',
+    code: notAdmitted,
     message: refusal.why,
     retryAfter: refusal.retryAfter,
     burnsAttempt: false,

@@ -360,3 +360,18 @@ describe('orders without a look before them', () => {
     for (let n = 1; n <= 4; n++) expect(boughtFor(world, n)).toBe(1);
   });
 });
+
+describe('many actions at once', () => {
+  // Found by a bench: questions that our own gate held back came again up to minutes after their promised slot.
+  it('use four fifths of the requests that the provider allows', async () => {
+    const { world, actionIds } = await openShop(200, 1);
+    changeProvider(world, csss, { caps: { dayMinor: null, monthMinor: null } });
+    const begun = world.scheduler.now();
+    await pass(world, minutes(5));
+    const { purchases } = world.simulator.books;
+    expect(purchases).toHaveLength(actionIds.length);
+    // A look and a purchase each, eight requests a second (README, D7).
+    const best = (2 * actionIds.length * 1_000) / 8;
+    expect(Math.max(...purchases.map(({ at }) => at)) - begun).toBeLessThan(best / 0.8);
+  });
+});

@@ -62,9 +62,11 @@ describe('a pool of actions that may leave in one call', () => {
   });
 
   it('sends a newcomer away while it is full and about to leave', () => {
-    const joining = joinPool(poolOf('a', 'b', 'c'), request('d'));
-    expect(joining).toMatchObject({ kind: 'wait', pool: null });
-    expect(joining.kind === 'wait' && joining.until).toBeGreaterThan(closesAt);
+    expect(joinPool(poolOf('a', 'b', 'c'), request('d', { jitter: 0.5 }))).toEqual({
+      kind: 'wait',
+      pool: null,
+      until: after(closesAt, seconds(1)),
+    });
   });
 
   it('changes nothing for a member that comes early', () => {
