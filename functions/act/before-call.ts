@@ -8,9 +8,10 @@ import {
   park,
   priceAboveMax,
 } from '../../shared/core/lifecycle.ts';
+import { notAdmitted } from '../../shared/core/outcome.ts';
 import { providerPolicyOf } from '../../shared/core/policy.ts';
 import type { SimState } from '../../shared/core/sim-state.ts';
-import { after, elapsed, minutes } from '../../shared/core/time.ts';
+import { after, type DurationMs, type EpochMs, elapsed, hours, minutes } from '../../shared/core/time.ts';
 import type { Confirmation } from '../../shared/providers/provider.ts';
 import { replaceAction } from '../../shared/store/action-store.ts';
 import { loadHealth, loadSwitches } from '../../shared/store/control-store.ts';
@@ -116,7 +117,7 @@ export async function confirmClaim(
       }
       await waitUntil(
         row,
-        again(action, confirmation, now, deps),
+        again(action, confirmation.retryAfter, now, deps),
         `not confirmed yet: ${confirmation.code}`,
         deps,
       );
@@ -148,6 +149,23 @@ export function withPrepared(row: Versioned<ActionRow>, prepared: PreparedAction
   return { ...row, value: { ...row.value, action: { ...row.value.action, prepared } } };
 }
 
+/** A line of 14,000 actions is done by then; whoever still waits asks for more requests than it is ever given in a row. */
+const promisesHoldFor = hours(1);
+
+/**
+ * A question that our own gate held back comes at the very time that it was promised: later, its slot would be lost to
+ * all. Only the first question does: one of several requests that came back so soon would use up what it waits for.
+ */
+function askAgainAt(
+  action: Action,
+  { code, retryAfter }: { readonly code: string; readonly retryAfter: DurationMs | null },
+  deps: ActDeps,
+): EpochMs {
+  const now = deps.clock();
+  const isPromised = code === notAdmitted && elapsed(action.createdAt, now) <= promisesHoldFor;
+  return isPromised && retryAfter !== null ? after(now, retryAfter) : again(action, retryAfter, now, deps);
+}
+
 /** Reads the price and what the provider's records show before the call. */
 async function prepare(row: Versioned<ActionRow>, deps: ActDeps): Promise<Prepared | null> {
   const { action } = row.value;
@@ -175,7 +193,7 @@ async function prepare(row: Versioned<ActionRow>, deps: ActDeps): Promise<Prepar
     case 'unavailable': {
       const { refusal, code, message } = preparation;
       if (refusal !== undefined) await noteHealth(action, { kind: 'refused', refusal, code, message }, deps);
-      const until = again(action, preparation, deps.clock(), deps);
+      const until = askAgainAt(action, preparation, deps);
       await waitUntil(row, until, `the provider can't be asked: ${code}`, deps);
       return null;
     }
@@ -195,7 +213,7 @@ async function lookOnceMore(row: Versioned<ActionRow>, deps: ActDeps): Promise<b
   if (action.sentWindow === null) return true;
   const finding = await findPurchase(action, action.sentWindow, deps);
   if (finding.kind === 'unavailable') {
-    const until = again(action, finding, deps.clock(), deps);
+    const until = again(action, finding.retryAfter, deps.clock(), deps);
     await waitUntil(row, until, `an earlier request can't be looked up: ${finding.code}`, deps);
     return false;
   }

@@ -1,10 +1,9 @@
 import type { Action, ActionStateName } from '../../shared/core/action.ts';
 import type { SettleInput, Transition } from '../../shared/core/lifecycle.ts';
-import { notAdmitted } from '../../shared/core/outcome.ts';
 import type { Rule } from '../../shared/core/policy.ts';
 import { nextTry, purchaseRetry } from '../../shared/core/retry.ts';
 import type { SimState } from '../../shared/core/sim-state.ts';
-import { after, type DurationMs, type EpochMs, elapsed } from '../../shared/core/time.ts';
+import { type DurationMs, type EpochMs, elapsed } from '../../shared/core/time.ts';
 import { toMessage } from '../../shared/queue/work-item.ts';
 import {
   loadAction,
@@ -149,17 +148,8 @@ export async function hint(action: Action, at: EpochMs, deps: ActDeps): Promise<
   }
 }
 
-/**
- * When a question that got no answer is asked again. One that our own gate held back comes at the very time that it was
- * promised: later, its slot would be lost to all.
- */
-export function again(
-  action: Action,
-  { code, retryAfter }: { readonly code: string; readonly retryAfter: DurationMs | null },
-  now: EpochMs,
-  deps: ActDeps,
-): EpochMs {
-  if (code === notAdmitted && retryAfter !== null) return after(now, retryAfter);
+/** When a question that got no answer is asked again. */
+export function again(action: Action, retryAfter: DurationMs | null, now: EpochMs, deps: ActDeps): EpochMs {
   const tries = Math.floor(Math.log2(1 + elapsed(action.createdAt, now) / purchaseRetry.base));
   return nextTry(purchaseRetry, { now, tries, retryAfter, jitter: deps.random.fraction() });
 }
