@@ -5,7 +5,7 @@ import { StoreError } from './errors.ts';
 import { eventGrace } from './event-store.ts';
 import { actionItem, dueActions, dueEvents, eventItem, shards, waitingActions } from './item-layout.ts';
 import { readRow } from './rows.ts';
-import type { Item, Key, Table } from './table.ts';
+import type { Item, Key, Page, Table } from './table.ts';
 
 /** One unfinished thing that the sweep found. */
 export interface DueWork {
@@ -30,8 +30,7 @@ export async function findDueEvents(
   limit: number,
   onUnreadable: OnUnreadable,
 ): Promise<readonly DueWork[]> {
-  const items = await findDue(table, shards.map(dueEvents), now, limit);
-  return readEach(items, onUnreadable, (item) => {
+  return findDue(table, { partitions: shards.map(dueEvents), now, limit, onUnreadable }, (item) => {
     const { event, sweeps } = readRow('event', item);
     const group = event.subject?.key ?? event.eventId;
     return {
@@ -55,14 +54,13 @@ export async function findDueActions(
   onUnreadable: OnUnreadable,
 ): Promise<readonly DueWork[]> {
   const partitions = shards.map((shard) => dueActions(provider, shard));
-  const items = await findDue(table, partitions, now, limit);
-  const works = readEach(items, onUnreadable, (item) => {
+  return findDue(table, { partitions, now, limit, onUnreadable }, (item) => {
     const { action, sweeps } = readRow('action', item);
     const { actionId: id, correlationId, subject } = action;
     const since = dueAt(action.state) ?? dueOf(item);
+    if (since > now) return null;
     return { kind: 'action', id, correlationId, group: subject.key, dueAt: since, sweeps, item };
   });
-  return works.filter((work) => work.dueAt <= now);
 }
 
 /** How long the longest waiting action has waited for a human, in ms; 0 when none waits. May lag behind writes. */
@@ -73,33 +71,49 @@ export async function longestWait(table: Table, state: 'held' | 'parked', now: E
   return item === undefined ? 0 : now - dueOf(item);
 }
 
-function readEach(
-  items: readonly Item[],
-  onUnreadable: OnUnreadable,
-  read: (item: Item) => DueWork,
-): readonly DueWork[] {
-  return items.flatMap((item) => {
-    try {
-      return [read(item)];
-    } catch (error) {
-      if (!(error instanceof StoreError) || error.code !== 'corrupt-item') throw error;
-      onUnreadable(error, { pk: item.pk, sk: item.sk });
-      return [];
-    }
-  });
+interface DueQuestion {
+  readonly partitions: readonly string[];
+  readonly now: EpochMs;
+  readonly limit: number;
+  readonly onUnreadable: OnUnreadable;
 }
 
-async function findDue(
+type ReadDue = (item: Item) => DueWork | null;
+
+async function findDue(table: Table, question: DueQuestion, read: ReadDue): Promise<readonly DueWork[]> {
+  const works = await Promise.all(question.partitions.map((pk) => findDueIn(table, pk, question, read)));
+  return works.flat().slice(0, question.limit);
+}
+
+/** Pages of one partition: rows that can't be read stay in front for good, and the work behind them must be found. */
+const pagesMax = 10;
+
+async function findDueIn(
   table: Table,
-  partitions: readonly string[],
-  now: EpochMs,
-  limit: number,
-): Promise<readonly Item[]> {
-  const each = Math.max(1, Math.ceil(limit / partitions.length));
-  const pages = await Promise.all(
-    partitions.map((pk) => table.query({ from: 'due', pk, upTo: now }, { limit: each, cursor: null })),
-  );
-  return pages.flatMap((page) => page.items).slice(0, limit);
+  pk: string,
+  { partitions, now, limit, onUnreadable }: DueQuestion,
+  read: ReadDue,
+): Promise<readonly DueWork[]> {
+  const share = Math.max(1, Math.ceil(limit / partitions.length));
+  const works: DueWork[] = [];
+  let cursor: string | null = null;
+  for (let pages = 0; pages < pagesMax; pages++) {
+    const page: Page = await table.query({ from: 'due', pk, upTo: now }, { limit: share, cursor });
+    works.push(...page.items.flatMap((item) => readOne(item, read, onUnreadable) ?? []));
+    cursor = page.cursor;
+    if (cursor === null || works.length >= share) break;
+  }
+  return works.slice(0, share);
+}
+
+function readOne(item: Item, read: ReadDue, onUnreadable: OnUnreadable): DueWork | null {
+  try {
+    return read(item);
+  } catch (error) {
+    if (!(error instanceof StoreError) || error.code !== 'corrupt-item') throw error;
+    onUnreadable(error, { pk: item.pk, sk: item.sk });
+    return null;
+  }
 }
 
 function dueOf(item: Item): EpochMs {

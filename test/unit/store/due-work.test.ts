@@ -56,6 +56,17 @@ describe('due events', () => {
     expect((await dueEvents(grace, 8)).length).toBeLessThanOrEqual(8);
   });
 
+  // Found in review: a page full of rows that nobody can read hid all work behind it.
+  it('are found behind more unreadable rows than one look takes', async () => {
+    for (let n = 0; n < 60; n++) await record(table, eventOf(n));
+    const spoil = table.database.prepare("UPDATE items SET data = '{}' WHERE pk = ?");
+    for (let n = 0; n < 50; n++) spoil.run(`EVENT#${eventIdOf(n)}`);
+    const found = await dueEvents(grace, 16);
+    expect(found.map(({ id }) => id).sort()).toEqual(
+      Array.from({ length: 10 }, (_, i) => eventIdOf(50 + i)).sort(),
+    );
+  });
+
   it('are put off, and count how often', async () => {
     await record(table, eventOf(1));
     const [work] = await dueEvents();
