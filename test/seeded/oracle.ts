@@ -123,6 +123,9 @@ function rowsOf(judge: Judge, identity: string): readonly EventRow[] {
   return [...judge.events.values()].filter((row) => identityOf(row) === identity);
 }
 
+/** Whether a fact is in the store, whatever was answered. */
+export const isStored = (judge: Judge, identity: string): boolean => rowsOf(judge, identity).length > 0;
+
 /** The text that the workload gave the fact: it stands in the callback's body. */
 export function identityOf(row: EventRow): string | null {
   const text = row.evidence === null ? '' : Buffer.from(row.evidence.body).toString('utf8');

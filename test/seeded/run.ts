@@ -47,6 +47,7 @@ import {
   factIn,
   fail,
   isGrant,
+  isStored,
   type Judge,
   ledgerAgrees,
   limitsKept,
@@ -766,6 +767,8 @@ async function judgeTheEnd(world: World): Promise<void> {
     for (const item of page.items) waiting.add(readRow('action', item).action.actionId);
   }
   everyActionEndsKnown(judge, waiting);
+  // A store's answer may be lost after it has stored: the callback is then refused, and its refund booked all the same.
+  for (const [id, refund] of [...world.refundOf]) if (isStored(judge, id)) noteRefund(world, id, refund);
   ledgerAgrees(judge, (provider) => keepsMoney(world, provider));
 }
 
