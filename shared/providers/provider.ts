@@ -85,8 +85,6 @@ export interface ProviderProfile {
   readonly requestsPerDay: number | null;
   /** How long after the last byte left an order may still appear in the provider's records. */
   readonly lateCommit: DurationMs;
-  /** Two equal requests closer than this are merged by the provider; null where they are not. */
-  readonly equalRequestWindow: DurationMs | null;
   /** Whole paid call, connect to last byte. */
   readonly callTimeout: DurationMs;
   /** How far the provider's clock may be off ours. */

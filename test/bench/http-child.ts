@@ -1,5 +1,6 @@
 import { openHttpFront } from '../../infra/local/http-front.ts';
 import { alertRequest } from './http-requests.ts';
+import { lambdaContext } from './lambda-context.ts';
 
 /*
  * Plays API Gateway and the Lambda runtime for one built bundle: a local HTTP server that hands each request on as payload
@@ -10,21 +11,7 @@ const loaded: {
   handler(event: unknown, context: unknown): Promise<{ readonly statusCode: number; readonly body: string }>;
 } = await import(bundle);
 
-const unused = (): void => undefined;
-const context = {
-  getRemainingTimeInMillis: () => 10_000,
-  callbackWaitsForEmptyEventLoop: false,
-  functionName: 'receive',
-  functionVersion: '1',
-  invokedFunctionArn: 'arn:aws:lambda:eu-central-1:123456789012:function:receive',
-  memoryLimitInMB: '512',
-  awsRequestId: 'bench',
-  logGroupName: 'bench',
-  logStreamName: 'bench',
-  done: unused,
-  fail: unused,
-  succeed: unused,
-};
+const context = lambdaContext(() => 10_000);
 /** What the gateway adds and the local front leaves out, since simhook does not read it. */
 const { routeKey, pathParameters, requestContext } = alertRequest('{}');
 

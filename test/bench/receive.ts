@@ -12,6 +12,7 @@ import {
   withPowertools,
 } from './alternatives.ts';
 import { alertBody, alertRequest, signedAtMs } from './http-requests.ts';
+import { lambdaContext } from './lambda-context.ts';
 import { type Contender, measure } from './measure.ts';
 import { countingQueue, keyTable, receiveDeps } from './memory-world.ts';
 import { type Bench, comparison, comparisonHeader } from './report.ts';
@@ -33,7 +34,7 @@ export const receiveBench: Bench = async ({ effort }) => {
       overRequests('middy', requests, () => {
         const { sinks, clear } = keySinks();
         const run = withMiddy(sinks);
-        return { run: (request) => run({ body: request.body ?? '' }, lambdaContext), clear };
+        return { run: (request) => run({ body: request.body ?? '' }, context), clear };
       }),
       overRequests('Powertools', requests, () => byPowertools(byHand)),
       overRequests('Powertools, simhook verifies', requests, () => byPowertools(asSimhookDoes)),
@@ -84,7 +85,7 @@ function byPowertools(isGenuine: IsGenuine): Side {
   const { sinks, clear } = keySinks();
   const store = new MapPersistence();
   return {
-    run: withPowertools(sinks, store, lambdaContext, isGenuine),
+    run: withPowertools(sinks, store, context, isGenuine),
     clear: () => {
       clear();
       store.records.clear();
@@ -116,18 +117,4 @@ function keySinks(): { readonly sinks: Sinks; clear(): void } {
   };
 }
 
-const unused = (): void => undefined;
-const lambdaContext = {
-  getRemainingTimeInMillis: () => 10_000,
-  callbackWaitsForEmptyEventLoop: false,
-  functionName: 'receive',
-  functionVersion: '1',
-  invokedFunctionArn: 'arn:aws:lambda:eu-central-1:123456789012:function:receive',
-  memoryLimitInMB: '512',
-  awsRequestId: 'bench',
-  logGroupName: 'bench',
-  logStreamName: 'bench',
-  done: unused,
-  fail: unused,
-  succeed: unused,
-};
+const context = lambdaContext(() => 10_000);

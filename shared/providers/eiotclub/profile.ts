@@ -17,8 +17,6 @@ export const profile: ProviderProfile = {
   // Assumption: nothing is documented. Ten minutes is far beyond the provider's own 10 s client time-out
   // (section 1.1, S), so an order that isn't in the records by then was not taken.
   lateCommit: minutes(10),
-  // Source: section 4.1: a repeated outTradeNo is refused (503016), not merged.
-  equalRequestWindow: null,
   // The provider's SDK waits 10 s (section 1.1, S); a slow answer is worth more than an unknown outcome.
   callTimeout: seconds(15),
   // Assumption: the allowed skew is not documented (section 1.1, U).

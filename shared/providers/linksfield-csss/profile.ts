@@ -18,8 +18,6 @@ export const csssProfile: ProviderProfile = {
   requestsPerDay: null,
   // Not documented. Half an hour is an assumption, far above the 4 s that Cube promises for 99 % of its calls.
   lateCommit: minutes(30),
-  // No idempotency key and no merging of equal requests is documented (section 3.3).
-  equalRequestWindow: null,
   callTimeout: seconds(20),
   // Cube asks for clocks within 10 minutes (section 5.1); CSSS names no figure.
   clockSkew: minutes(10),

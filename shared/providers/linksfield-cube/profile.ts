@@ -14,8 +14,6 @@ export const cubeProfile: ProviderProfile = {
   requestsPerDay: 5_000,
   // Asynchronous actions usually take seconds, "sometimes tens of minutes"; the hour is an assumption above that.
   lateCommit: minutes(60),
-  // Renew orders only: an equal request within 10 seconds is answered with the first order's id.
-  equalRequestWindow: seconds(10),
   // 99 % of calls end within 4 seconds.
   callTimeout: seconds(20),
   clockSkew: minutes(10),

@@ -9,6 +9,7 @@ import {
 } from '@aws-sdk/client-dynamodb';
 import { engineAccess, startDynamoDbLocal } from '../../../infra/local/wire-engines.ts';
 import { topology } from '../../../infra/topology.ts';
+import { lambdaContext } from '../lambda-context.ts';
 import {
   type Approach,
   type Case,
@@ -103,24 +104,6 @@ async function invoke(message: OrderMessage, setting: Setting): Promise<'done' |
     () => 'failed' as const,
   );
   return Promise.race([finished, died.promise]);
-}
-
-function lambdaContext(getRemainingTimeInMillis: () => number) {
-  const none = (): void => undefined;
-  return {
-    getRemainingTimeInMillis,
-    callbackWaitsForEmptyEventLoop: false,
-    functionName: 'buy',
-    functionVersion: '1',
-    invokedFunctionArn: 'arn:aws:lambda:eu-central-1:123456789012:function:buy',
-    memoryLimitInMB: '512',
-    awsRequestId: 'bench',
-    logGroupName: 'bench',
-    logStreamName: 'bench',
-    done: none,
-    fail: none,
-    succeed: none,
-  };
 }
 
 /** The success is written with UpdateItem, and only that is. The failure is final: the SDK's own retries are used up. */

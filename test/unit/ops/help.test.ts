@@ -1,37 +1,7 @@
 import type { Command } from 'commander';
 import { describe, expect, it } from 'vitest';
 import { buildProgram, runCli } from '../../../infra/ops/cli.ts';
-import type { OpsWorld } from '../../../infra/ops/world.ts';
-import { epochMs } from '../../../shared/core/time.ts';
-import { seededRandom } from '../../../shared/platform/random.ts';
-import { providers } from '../../../shared/providers/registry.ts';
-
-function world(): { readonly world: OpsWorld; readonly said: { out: string; err: string } } {
-  const said = { out: '', err: '' };
-  return {
-    said,
-    world: {
-      terminal: {
-        write: async (text) => {
-          said.out += text;
-        },
-        complain: (text) => {
-          said.err += text;
-        },
-        colour: false,
-        redraws: false,
-        columns: null,
-      },
-      clock: () => epochMs(0),
-      random: seededRandom(1),
-      providers,
-      user: 'operator',
-      signal: new AbortController().signal,
-      sleep: async () => undefined,
-      readStdin: async () => new Uint8Array(),
-    },
-  };
-}
+import { quietWorld } from './quiet-world.ts';
 
 function leaves(command: Command, path: readonly string[] = []): readonly (readonly string[])[] {
   if (command.commands.length === 0) return [path];
@@ -39,30 +9,30 @@ function leaves(command: Command, path: readonly string[] = []): readonly (reado
 }
 
 describe('help', () => {
-  it.each(leaves(buildProgram(world().world)).map((path) => [path.join(' '), path] as const))(
+  it.each(leaves(buildProgram(quietWorld().world)).map((path) => [path.join(' '), path] as const))(
     'of %s has an example and ends with 0',
     async (name, path) => {
-      const { world: edges, said } = world();
+      const { world: edges, said } = quietWorld();
       expect(await runCli([...path, '--help'], edges)).toBe(0);
       expect(said.out).toMatch(new RegExp(`Examples?:\\n  \\$ .*(npx )?simhook ${name}`));
     },
   );
 
   it('documents the exit codes', async () => {
-    const { world: edges, said } = world();
+    const { world: edges, said } = quietWorld();
     expect(await runCli(['--help'], edges)).toBe(0);
     for (const code of ['0', '1', '2', '3', '4', '5', '130'])
       expect(said.out).toMatch(new RegExp(`\\n {2}${code} {2}`));
   });
 
   it('is told where a command line has no command, with the code of wrong usage', async () => {
-    const { world: edges, said } = world();
+    const { world: edges, said } = quietWorld();
     expect(await runCli([], edges)).toBe(2);
     expect(said.err).toContain('Usage: simhook');
   });
 
   it('prints the JSON Schema of a stage', async () => {
-    const { world: edges, said } = world();
+    const { world: edges, said } = quietWorld();
     expect(await runCli(['schema'], edges)).toBe(0);
     expect(JSON.parse(said.out)).toMatchObject({
       type: 'object',

@@ -2,29 +2,10 @@ import { readFileSync } from 'node:fs';
 import type { Command } from 'commander';
 import { describe, expect, it } from 'vitest';
 import { buildProgram } from '../../../infra/ops/cli.ts';
-import type { OpsWorld } from '../../../infra/ops/world.ts';
-import { epochMs } from '../../../shared/core/time.ts';
-import { seededRandom } from '../../../shared/platform/random.ts';
-import { providers } from '../../../shared/providers/registry.ts';
+import { quietWorld } from './quiet-world.ts';
 
 const readme = readFileSync(new URL('../../../README.md', import.meta.url), 'utf8');
-const world: OpsWorld = {
-  terminal: {
-    write: async () => undefined,
-    complain: () => undefined,
-    colour: false,
-    redraws: false,
-    columns: null,
-  },
-  clock: () => epochMs(0),
-  random: seededRandom(1),
-  providers,
-  user: 'operator',
-  signal: new AbortController().signal,
-  sleep: async () => undefined,
-  readStdin: async () => new Uint8Array(),
-};
-const program = buildProgram(world);
+const program = buildProgram(quietWorld().world);
 
 /** `a b|c d` stands for `a b d` and `a c d`. */
 function spelledOut(line: string): readonly string[] {
