@@ -1,6 +1,14 @@
 import { StoreError } from './errors.ts';
 import { assertItemFits, itemBytes } from './item-size.ts';
-import { type Addition, type Change, changesMax, type Key, type NewItem, type Query } from './table.ts';
+import {
+  type Addition,
+  type Change,
+  changesMax,
+  type Item,
+  type Key,
+  type NewItem,
+  type Query,
+} from './table.ts';
 
 /** Source: DynamoDB developer guide, "Constraints": partition key values up to 2048 bytes. */
 const partitionKeyBytesMax = 2048;
@@ -161,4 +169,45 @@ export function assertQuery(query: Query, limit: number): void {
   if (!Number.isInteger(limit) || limit < 1 || limit > pageItemsMax) {
     throw new RangeError(`a page holds 1 to ${pageItemsMax} items, but ${limit} were asked for`);
   }
+}
+
+/** Whether the guard of a change holds on what stands in its place. Throws StoreError as `sumsAdded` does. */
+export function holds(change: Change, found: Item | null): boolean {
+  switch (change.kind) {
+    case 'insert':
+      return found === null;
+    case 'replace':
+    case 'delete':
+      return found?.version === change.ifVersion;
+    case 'check':
+      return (found?.version ?? null) === change.ifVersion;
+    case 'add':
+      return change.adds.every(
+        ({ attribute, delta, atMost }) => atMost === null || numberAt(found, attribute) + delta <= atMost,
+      );
+    default: {
+      const never: never = change;
+      throw new TypeError(`unknown change ${JSON.stringify(never)}`);
+    }
+  }
+}
+
+export type Add = Extract<Change, { readonly kind: 'add' }>;
+
+/** The item as an `add` leaves it. Throws StoreError `corrupt-item` where a counter is not a number. */
+export function sumsAdded(change: Add, found: Item | null): NewItem {
+  const sums = change.adds.map(
+    ({ attribute, delta }) => [attribute, numberAt(found, attribute) + delta] as const,
+  );
+  const data = Object.fromEntries([...Object.entries(found?.data ?? {}), ...sums]);
+  return found === null ? { ...change.key, data, indexes: {}, expiresAtSec: null } : { ...found, data };
+}
+
+function numberAt(found: Item | null, attribute: string): number {
+  const value = found !== null && Object.hasOwn(found.data, attribute) ? found.data[attribute] : 0;
+  if (typeof value === 'number') return value;
+  throw new StoreError(
+    'corrupt-item',
+    `the attribute ${attribute} of ${found?.pk} / ${found?.sk} is not a number, so nothing can be added to it`,
+  );
 }

@@ -56,3 +56,10 @@ export function positionOf(item: Item, query: Query): PagePosition | null {
     }
   }
 }
+
+/** Where the next page of `query` begins after one that ends with `items`; null after none. */
+export function cursorAfter(items: readonly Item[], query: Query): string | null {
+  const last = items.at(-1);
+  const position = last === undefined ? null : positionOf(last, query);
+  return position === null ? null : encodeCursor(position);
+}

@@ -1,9 +1,19 @@
 import type { DatabaseSync, StatementResultingChanges, StatementSync } from 'node:sqlite';
 import type { Clock } from '../platform/clock.ts';
 import { explainSqliteError, inTransaction, openSqliteFile } from '../platform/sqlite-file.ts';
-import { assertChanges, assertKey, assertKeys, assertQuery, keyOf, sortKeyBytesMax } from './change-rules.ts';
+import {
+  type Add,
+  assertChanges,
+  assertKey,
+  assertKeys,
+  assertQuery,
+  holds,
+  keyOf,
+  sortKeyBytesMax,
+  sumsAdded,
+} from './change-rules.ts';
 import { StoreError } from './errors.ts';
-import { decodeCursor, encodeCursor, type PagePosition, positionOf } from './page-cursor.ts';
+import { cursorAfter, decodeCursor } from './page-cursor.ts';
 import { fromRow, type ItemRow, itemRowSchema, toRow } from './sqlite-item.ts';
 import type { Change, Item, Key, Page, Query, QueryOptions, Table, WriteResult } from './table.ts';
 
@@ -168,26 +178,6 @@ function refused(failed: Extract<WriteResult, { ok: false }>['failed']): WriteRe
   return { ok: false, failed };
 }
 
-function holds(change: Change, found: Item | null): boolean {
-  switch (change.kind) {
-    case 'insert':
-      return found === null;
-    case 'replace':
-    case 'delete':
-      return found?.version === change.ifVersion;
-    case 'check':
-      return (found?.version ?? null) === change.ifVersion;
-    case 'add':
-      return change.adds.every(
-        ({ attribute, delta, atMost }) => atMost === null || numberAt(found, attribute) + delta <= atMost,
-      );
-    default: {
-      const never: never = change;
-      throw new TypeError(`unknown change ${JSON.stringify(never)}`);
-    }
-  }
-}
-
 /** Writes a change if its guard holds; false, and nothing written, when it does not. */
 function apply(statements: Statements, change: Change): boolean {
   switch (change.kind) {
@@ -212,19 +202,14 @@ function apply(statements: Statements, change: Change): boolean {
   }
 }
 
-function add(statements: Statements, change: AddChange): boolean {
+function add(statements: Statements, change: Add): boolean {
   const found = readItem(statements, change.key);
   if (!holds(change, found)) return false;
-  const sums = change.adds.map(
-    ({ attribute, delta }) => [attribute, numberAt(found, attribute) + delta] as const,
-  );
-  const data = Object.fromEntries([...Object.entries(found?.data ?? {}), ...sums]);
-  if (found === null) {
-    const made = { ...change.key, data, indexes: {}, expiresAtSec: null };
-    return hasWritten(statements.insert.run(...valuesOf(toRow(made, 1))));
-  }
+  const made = sumsAdded(change, found);
   return hasWritten(
-    statements.update.run(...valuesOf(toRow({ ...found, data }, found.version)), found.version),
+    found === null
+      ? statements.insert.run(...valuesOf(toRow(made, 1)))
+      : statements.update.run(...valuesOf(toRow(made, found.version)), found.version),
   );
 }
 
@@ -236,17 +221,6 @@ function hasWritten({ changes }: StatementResultingChanges): boolean {
 function valuesOf(row: ItemRow): readonly (string | number | null)[] {
   return columns.map((name) => row[name]);
 }
-
-function numberAt(found: Item | null, attribute: string): number {
-  const value = found !== null && Object.hasOwn(found.data, attribute) ? found.data[attribute] : 0;
-  if (typeof value === 'number') return value;
-  throw new StoreError(
-    'corrupt-item',
-    `the attribute ${attribute} of ${found?.pk} / ${found?.sk} is not a number, so nothing can be added to it`,
-  );
-}
-
-type AddChange = Extract<Change, { readonly kind: 'add' }>;
 
 interface Range {
   readonly low: string | number;
@@ -322,10 +296,4 @@ function readPage(database: DatabaseSync, statements: Statements, query: Query, 
     if (full) break;
   }
   return { items, cursor: full ? cursorAfter(items, query) : null };
-}
-
-function cursorAfter(items: readonly Item[], query: Query): string | null {
-  const last = items.at(-1);
-  const position: PagePosition | null = last === undefined ? null : positionOf(last, query);
-  return position === null ? null : encodeCursor(position);
 }

@@ -1,69 +1,89 @@
 import { pollOnce, type QueueSource } from '../../infra/local/queue-poller.ts';
 import { type EpochMs, epochMs } from '../../shared/core/time.ts';
-import type { Table } from '../../shared/store/table.ts';
+import { openMemoryEngines } from '../support/memory-engines.ts';
 import { type Recording, recordTable } from './bare-sqlite.ts';
 import { alertBody, alertRequest, signedAtMs } from './http-requests.ts';
-import { type BenchWorld, openBenchWorld } from './local-world.ts';
+import { type BenchOptions, type BenchWorld, openBenchWorld, openSqliteInMemory } from './local-world.ts';
 import { median } from './measure.ts';
 import { instantProvider } from './metered-flow.ts';
 import { type Bench, round } from './report.ts';
 
 /**
- * Judging events and carrying out their actions, each SIM its own, on the embedded engines in memory, with a provider
- * that answers at once. The clock moves on by itself, so that the provider's 10 requests a second don't stop it.
+ * Judging events and carrying out their actions, each SIM its own, with a provider that answers at once: on a store in
+ * the program's own memory, and on the embedded engines without a file. The clock moves on by itself, so that the
+ * provider's 10 requests a second don't stop it.
  */
 export const decideActBench: Bench = async ({ effort, quick }) => {
   const events = quick ? 50 : 1_000;
-  const cpu = { receive: [] as number[], decide: [] as number[], act: [] as number[], floor: [] as number[] };
   const { replay } = await recordedRound(events);
+  const inMemory: RoundCpu[] = [];
+  const onSqlite: RoundCpu[] = [];
+  const floor: number[] = [];
   for (let turn = 0; turn < Math.max(2, effort.rounds) + 1; turn++) {
-    const used = await oneRound(events, (table) => table);
-    const floor = await cpuPer(events, async () => replay());
+    const rounds = [
+      await oneRound(events, { openEngines: openMemoryEngines }),
+      await oneRound(events, { openEngines: openSqliteInMemory }),
+    ] as const;
+    const bare = await cpuPer(events, async () => replay());
     // The first turn warms the code up.
     if (turn === 0) continue;
-    cpu.receive.push(used.receive);
-    cpu.decide.push(used.decide);
-    cpu.act.push(used.act);
-    cpu.floor.push(floor);
+    inMemory.push(rounds[0]);
+    onSqlite.push(rounds[1]);
+    floor.push(bare);
   }
-  const row = (name: string, us: number): readonly (string | number)[] => [
-    name,
-    round(us),
-    Math.round(1_000_000 / us),
-  ];
+  const sqliteRatio = median(onSqlite.map(({ decide, act }, i) => (decide + act) / (floor[i] ?? 1)));
   return {
-    about: `Receive, decide and act for ${events} events, each causing one purchase; SQLite in memory, instant provider.`,
+    about: `Receive, decide and act for ${events} events, each causing one purchase; instant provider.`,
     header: ['stage', 'CPU µs per event', 'per CPU s'],
     rows: [
-      row('receive', median(cpu.receive)),
-      row('decide', median(cpu.decide)),
-      row('act', median(cpu.act)),
-      row('decide + act', median(cpu.decide.map((us, i) => us + (cpu.act[i] ?? 0)))),
-      row('floor: the same statements on bare SQLite', median(cpu.floor)),
+      ...stageRows('memory', inMemory),
+      ...stageRows('SQLite without a file', onSqlite),
+      row('floor of SQLite: the same statements, bare', median(floor)),
     ],
     notes: [
-      `decide + act is ${round(median(cpu.decide.map((us, i) => (us + (cpu.act[i] ?? 0)) / (cpu.floor[i] ?? 1))))} x the floor. The floor has the reads and writes of receive in it too, and none of the queues.`,
+      `On SQLite, decide + act is ${round(sqliteRatio)} x the floor. The floor has the reads and writes of receive in it too, and none of the queues.`,
     ],
   };
 };
 
+interface RoundCpu {
+  readonly receive: number;
+  readonly decide: number;
+  readonly act: number;
+}
+
+type Row = readonly (string | number)[];
+
+function stageRows(store: string, rounds: readonly RoundCpu[]): readonly Row[] {
+  return [
+    row(`${store}: receive`, median(rounds.map(({ receive }) => receive))),
+    row(`${store}: decide`, median(rounds.map(({ decide }) => decide))),
+    row(`${store}: act`, median(rounds.map(({ act }) => act))),
+    row(`${store}: decide + act`, median(rounds.map(({ decide, act }) => decide + act))),
+  ];
+}
+
+function row(name: string, us: number): Row {
+  return [name, round(us), Math.round(1_000_000 / us)];
+}
+
 /** One round whose reads and writes are kept. */
 async function recordedRound(events: number): Promise<Recording> {
   const recording = recordTable();
-  await oneRound(events, recording.wrap);
+  await oneRound(events, { openEngines: openSqliteInMemory, wrapTable: recording.wrap });
   return recording;
 }
 
 async function oneRound(
   events: number,
-  wrapTable: (table: Table) => Table,
-): Promise<{ readonly receive: number; readonly decide: number; readonly act: number }> {
+  engines: Pick<BenchOptions, 'openEngines' | 'wrapTable'>,
+): Promise<RoundCpu> {
   const clock = movingClock();
   const world = openBenchWorld({
     simulatorUrl: 'http://127.0.0.1:1',
     clock,
     wrapProvider: instantProvider,
-    wrapTable,
+    ...engines,
     withoutCaps: true,
   });
   const requests = Array.from({ length: events }, (_, i) => alertRequest(alertBody(i)));

@@ -1,4 +1,4 @@
-import { openEmbeddedEngines } from '../../infra/local/engines.ts';
+import { type Engines, openEmbeddedEngines } from '../../infra/local/engines.ts';
 import { aimAtSimulator, checkStage, loadStageFile } from '../../infra/local/load-stage.ts';
 import { memorySecretSource } from '../../infra/local/local-secrets.ts';
 import { type LocalSystem, openLocalSystem, type Watch } from '../../infra/local/system.ts';
@@ -73,6 +73,8 @@ export interface BenchWorld {
 export interface BenchOptions {
   readonly simulatorUrl: string;
   readonly clock: Clock;
+  /** What it stands on; SQLite in memory when left out. */
+  readonly openEngines?: (providers: readonly string[], clock: Clock) => Engines;
   /** Puts something in front of the table or the providers: counters, faults. */
   readonly wrapTable?: (table: Table) => Table;
   readonly wrapQueue?: (queue: WorkQueue) => WorkQueue;
@@ -81,12 +83,12 @@ export interface BenchOptions {
   readonly withoutCaps?: boolean;
 }
 
-/** The whole system with its real functions, on the embedded engines in memory. */
+/** The whole system with its real functions, on engines in memory. */
 export function openBenchWorld(options: BenchOptions): BenchWorld {
   const checked = stageAt(options.simulatorUrl);
   const stage = options.withoutCaps === true ? uncapped(checked) : checked;
   const ids = stage.providers.map(({ id }) => id);
-  const engines = openEmbeddedEngines(':memory:', ids, options.clock);
+  const engines = (options.openEngines ?? openSqliteInMemory)(ids, options.clock);
   const table = options.wrapTable?.(engines.table) ?? engines.table;
   const wrapQueue = options.wrapQueue ?? ((queue: WorkQueue) => queue);
   const system = openLocalSystem({
@@ -110,4 +112,8 @@ export function openBenchWorld(options: BenchOptions): BenchWorld {
       await engines.close();
     },
   };
+}
+
+export function openSqliteInMemory(providers: readonly string[], clock: Clock): Engines {
+  return openEmbeddedEngines(':memory:', providers, clock);
 }

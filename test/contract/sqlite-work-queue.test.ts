@@ -1,37 +1,41 @@
 import { DatabaseSync } from 'node:sqlite';
 import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { epochMs } from '../../shared/core/time.ts';
 import { openSqliteFile } from '../../shared/platform/sqlite-file.ts';
 import { openSqliteWorkQueue } from '../../shared/queue/sqlite-work-queue.ts';
 import type { WorkQueue } from '../../shared/queue/work-queue.ts';
 import { openSqliteTable } from '../../shared/store/sqlite-table.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
-import { benchSettings, describeWorkQueue, type QueueBench } from './work-queue-contract.ts';
+import { testClock } from '../support/test-clock.ts';
+import {
+  benchSettings,
+  describeEmbeddedWorkQueue,
+  describeWorkQueue,
+  type QueueBench,
+  type Retentions,
+} from './work-queue-contract.ts';
 
 const folder = temporaryFolder();
 afterAll(() => folder.remove());
 
-function testClock(startMs: number): {
-  readonly now: () => ReturnType<typeof epochMs>;
-  pass(ms: number): void;
-} {
-  let nowMs = startMs;
-  return {
-    now: () => epochMs(nowMs),
-    pass: (ms) => {
-      nowMs += ms;
-    },
-  };
-}
-
-function makeBench(path: string): QueueBench {
+function makeBench(path: string, retentions: Partial<Retentions> = {}): QueueBench {
+  const { retentionSec, deadRetentionSec } = retentions;
   const clock = testClock(1_800_000_000_000);
   const database = openSqliteFile(path);
-  const open = (name: string, deadLetter: string | null): WorkQueue =>
-    openSqliteWorkQueue({ source: database, name, deadLetter, settings: benchSettings, now: clock.now });
+  const open = (
+    name: string,
+    deadLetter: string | null,
+    retention: number = benchSettings.retentionSec,
+  ): WorkQueue =>
+    openSqliteWorkQueue({
+      source: database,
+      name,
+      deadLetter,
+      settings: { ...benchSettings, retentionSec: retention },
+      now: clock.now,
+    });
   return {
-    queue: open('work', 'work-dead'),
-    deadLetter: open('work-dead', null),
+    queue: open('work', 'work-dead', retentionSec),
+    deadLetter: open('work-dead', null, deadRetentionSec),
     pass: async (ms) => clock.pass(ms),
     now: clock.now,
     close: async () => database.close(),
@@ -45,6 +49,10 @@ describeWorkQueue('work queue on a SQLite file', async () => {
   return makeBench(`${folder.path}/queue${files}.db`);
 });
 
+describeEmbeddedWorkQueue('work queue on SQLite, beyond the port', async (retentions) =>
+  makeBench(':memory:', retentions),
+);
+
 describe('work queue on SQLite', () => {
   const state: { clock: ReturnType<typeof testClock>; database: DatabaseSync } = {
     clock: testClock(0),
@@ -55,67 +63,18 @@ describe('work queue on SQLite', () => {
     state.database = openSqliteFile(':memory:');
   });
   afterEach(() => state.database.close());
-  const open = (rest: { name?: string; retentionSec?: number; deadLetter?: string } = {}): WorkQueue =>
+  const open = (name: string): WorkQueue =>
     openSqliteWorkQueue({
       source: state.database,
-      name: rest.name ?? 'work',
-      deadLetter: rest.deadLetter ?? null,
-      settings: { ...benchSettings, retentionSec: rest.retentionSec ?? benchSettings.retentionSec },
+      name,
+      deadLetter: null,
+      settings: benchSettings,
       now: state.clock.now,
     });
   const text = (body: string, groupId = 'g') => ({ body, groupId, delaySec: 0 });
 
-  it('gives a quiet SIM its turn before the backlog of a noisy one', async () => {
-    const queue = open();
-    for (let n = 0; n < 20; n++) {
-      await queue.send(Array.from({ length: 10 }, (_, k) => text(`noisy${n * 10 + k}`, 'noisy')));
-    }
-    await queue.receive(3);
-    await queue.send([text('quiet', 'quiet')]);
-    const bodies = (await queue.receive(3)).map(({ body }) => body);
-    expect(bodies).toContain('quiet');
-  });
-
-  it('hands back the group of a message', async () => {
-    const queue = open();
-    await queue.send([text('a', 'eiotclub:894450')]);
-    expect((await queue.receive(1))[0]?.groupId).toBe('eiotclub:894450');
-  });
-
-  it('forgets messages older than the retention', async () => {
-    const queue = open({ retentionSec: 60 });
-    await queue.send([text('old')]);
-    state.clock.pass(59_000);
-    await queue.send([text('young')]);
-    state.clock.pass(2_000);
-    expect((await queue.receive(10)).map(({ body }) => body)).toEqual(['young']);
-    expect(await queue.depth()).toEqual({ visible: 0, inFlight: 1 });
-  });
-
-  it('counts the retention of a dead letter from the moment it was first sent', async () => {
-    const queue = open({ deadLetter: 'dead' });
-    const dead = open({ name: 'dead', retentionSec: 100 });
-    await queue.send([text('poison')]);
-    for (let round = 0; round < 4; round++) {
-      await queue.receive(1);
-      state.clock.pass(20_000);
-    }
-    expect(await dead.receive(1)).toHaveLength(1);
-    state.clock.pass(21_000);
-    expect(await dead.receive(1)).toEqual([]);
-  });
-
-  it('ignores the receipt of a message that is visible again', async () => {
-    const queue = open();
-    await queue.send([text('a')]);
-    const late = await queue.receive(1);
-    state.clock.pass(1_001);
-    await queue.acknowledge(late.map(({ receipt }) => receipt));
-    expect(await queue.receive(1)).toHaveLength(1);
-  });
-
   it('keeps queues of different names apart', async () => {
-    const [one, two] = [open({ name: 'one' }), open({ name: 'two' })];
+    const [one, two] = [open('one'), open('two')];
     await one.send([text('for one')]);
     expect(await two.receive(1)).toEqual([]);
     const received = await one.receive(1);

@@ -269,3 +269,88 @@ function describeMisuse(bench: () => QueueBench): void {
     await expect(bench().queue.receive(max)).rejects.toThrow(RangeError);
   });
 }
+
+export interface Retentions {
+  readonly retentionSec: number;
+  readonly deadRetentionSec: number;
+}
+
+/** What the engines in this repository do beyond the port, so that one machine behaves as AWS does at length. */
+export function describeEmbeddedWorkQueue(
+  name: string,
+  makeBench: (retentions: Retentions) => Promise<QueueBench>,
+): void {
+  describe(name, () => {
+    const open = (rest: Partial<Retentions> = {}): Promise<QueueBench> =>
+      makeBench({
+        retentionSec: benchSettings.retentionSec,
+        deadRetentionSec: benchSettings.retentionSec,
+        ...rest,
+      });
+
+    it('gives a quiet SIM its turn before the backlog of a noisy one', async () => {
+      const { queue, close } = await open();
+      for (let n = 0; n < 20; n++) {
+        const batch = Array.from({ length: 10 }, (_, k) => `noisy${n * 10 + k}`);
+        await queue.send(batch.map((id) => message(id, { groupId: 'noisy' })));
+      }
+      await queue.receive(3);
+      await queue.send([message('quiet', { groupId: 'quiet' })]);
+      expect(bodies(await queue.receive(3))).toContain('{"id":"quiet"}');
+      await close();
+    });
+
+    it('hands back the group of a message', async () => {
+      const { queue, close } = await open();
+      await queue.send([message('a', { groupId: 'eiotclub:894450' })]);
+      expect((await queue.receive(1))[0]?.groupId).toBe('eiotclub:894450');
+      await close();
+    });
+
+    it('forgets messages older than the retention', async () => {
+      const { queue, pass, close } = await open({ retentionSec: 60 });
+      await queue.send([message('old')]);
+      await pass(59_000);
+      await queue.send([message('young')]);
+      await pass(2_000);
+      expect(bodies(await queue.receive(10))).toEqual(['{"id":"young"}']);
+      expect(await queue.depth()).toEqual({ visible: 0, inFlight: 1 });
+      await close();
+    });
+
+    it('counts the retention of a dead letter from the moment it was first sent', async () => {
+      const { queue, deadLetter, pass, close } = await open({ deadRetentionSec: 100 });
+      await queue.send([message('poison')]);
+      for (let round = 0; round < 4; round++) {
+        await queue.receive(1);
+        await pass(20_000);
+      }
+      expect(await deadLetter.receive(1)).toHaveLength(1);
+      await pass(21_000);
+      expect(await deadLetter.receive(1)).toEqual([]);
+      await close();
+    });
+
+    it('ignores the receipt of a message that is visible again', async () => {
+      const { queue, pass, close } = await open();
+      await queue.send([message('a')]);
+      const late = await queue.receive(1);
+      await pass(overVisibilityMs);
+      await queue.acknowledge(receipts(late));
+      expect(await queue.receive(1)).toHaveLength(1);
+      await close();
+    });
+
+    it('delivers a message once more, not twice, that was released and received again in one moment', async () => {
+      const { queue, deadLetter, pass, close } = await open();
+      await queue.send([message('a'), message('b')]);
+      await queue.release(receipts(await queue.receive(10)));
+      expect(await queue.receive(10)).toHaveLength(2);
+      await pass(overVisibilityMs);
+      expect(bodies(await queue.receive(10))).toEqual(['{"id":"a"}', '{"id":"b"}']);
+      expect(await queue.depth()).toEqual({ visible: 0, inFlight: 2 });
+      expect(await deadLetter.receive(10)).toEqual([]);
+      await close();
+    });
+  });
+}
