@@ -83,7 +83,7 @@ export interface BenchOptions {
   readonly withoutCaps?: boolean;
 }
 
-/** The whole system with its real functions, on engines in memory. */
+/** The whole system with its real functions, on the engines that it is told. */
 export function openBenchWorld(options: BenchOptions): BenchWorld {
   const checked = stageAt(options.simulatorUrl);
   const stage = options.withoutCaps === true ? uncapped(checked) : checked;
