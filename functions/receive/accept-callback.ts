@@ -7,7 +7,6 @@ import type { ReceivingProvider } from '../../shared/policy/stage.ts';
 import type { Callback, CallbackFact, CallbackSide } from '../../shared/providers/provider.ts';
 import { toMessage } from '../../shared/queue/work-item.ts';
 import type { WorkQueue } from '../../shared/queue/work-queue.ts';
-import type { Verification } from '../../shared/signing/index.ts';
 import { recordFacts } from '../../shared/store/event-store.ts';
 import type { Evidence } from '../../shared/store/rows.ts';
 import type { Table } from '../../shared/store/table.ts';
@@ -51,7 +50,11 @@ export async function acceptCallback(
   reread: Reread,
 ): Promise<Step<Accepted>> {
   const { provider, side } = route;
-  const proof = await prove(callback, route, now, reread);
+  let proof = prove(callback, route, now);
+  if (!proof.ok && mayBeRotation(proof.rejection.reason)) {
+    const secrets = await reread();
+    if (secrets !== null) proof = prove(callback, { ...route, secrets }, now);
+  }
   if (!proof.ok) return proof;
   const reading = side.read(callback, { currency: provider.currency });
   if (!reading.ok && proof.value.kind !== 'signed') return no(400, reading.reason, reading.detail);
@@ -72,28 +75,15 @@ function unreadable(callback: Callback, reason: string): CallbackFact {
   };
 }
 
-/** Proves who sent it. When no key fits, the keys are read anew once: a rotation may just have happened. */
-async function prove(
-  callback: Callback,
-  { provider, side, secrets }: Route,
-  now: EpochMs,
-  reread: Reread,
-): Promise<Step<Proof>> {
-  const options = { now, ...provider.callbacks.verification };
-  let verified: Verification = side.verify(callback, secrets.keys, options);
-  if (verified.ok) return signed(provider, verified.variant);
+/** Proves who sent it. */
+function prove(callback: Callback, { provider, side, secrets }: Route, now: EpochMs): Step<Proof> {
+  const verified = side.verify(callback, secrets.keys, { now, ...provider.callbacks.verification });
+  if (verified.ok) {
+    return { ok: true, value: { kind: 'signed', scheme: provider.id, variant: verified.variant } };
+  }
   // Asked second, because nearly all callbacks are signed; one without a signature never verifies.
   if (side.isUnsigned(callback)) return unsigned(provider, secrets);
-  if (mayBeRotation(verified.reason)) {
-    const fresh = await reread();
-    if (fresh !== null) verified = side.verify(callback, fresh.keys, options);
-  }
-  if (verified.ok) return signed(provider, verified.variant);
   return no(verified.reason === 'malformed-body' ? 400 : 401, verified.reason, verified.detail);
-}
-
-function signed({ id }: ReceivingProvider, variant: string): Step<Proof> {
-  return { ok: true, value: { kind: 'signed', scheme: id, variant } };
 }
 
 function unsigned({ callbacks }: ReceivingProvider, { pathToken }: SecretSet): Step<Proof> {
@@ -107,6 +97,7 @@ function unsigned({ callbacks }: ReceivingProvider, { pathToken }: SecretSet): S
   );
 }
 
+/** When no key fits, a rotation may just have happened. */
 function mayBeRotation(reason: string): boolean {
   return reason === 'wrong-signature' || reason === 'unknown-key' || reason === 'no-secret';
 }

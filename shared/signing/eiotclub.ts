@@ -1,7 +1,7 @@
 import { type Candidate, findMatch, sameBytes, sha1, toHex } from './digest.ts';
 import { isBlank, type JsonInput, jsonText } from './json-input.ts';
 import { ambiguousMember, compareBytes, joinPairs, type Pair } from './key-value-text.ts';
-import { compactText, plainString, type RawMember, readMembers, unescapeString } from './raw-json.ts';
+import { compactText, plainString, type RawMember, readMembers } from './raw-json.ts';
 import { exactNumber, jsStyle, phpStyle, rewriteJson } from './rewritten-json.ts';
 import type { Secret } from './secret.ts';
 import { signInsertedBody } from './signed-body.ts';
@@ -159,14 +159,14 @@ function ambiguity(key: string): string {
 
 type GivenSign = { readonly ok: true; readonly digest: Uint8Array } | (Verification & { readonly ok: false });
 
-/** The received digest. Upper-cased before comparison. Source: protocols/eiotclub.md, section 2, row "comparison". */
+/** The received digest; hex in either case. Source: protocols/eiotclub.md, section 2, row "comparison". */
 function readSign(members: readonly RawMember[]): GivenSign {
   const member = members.find(({ key }) => key === 'sign');
   if (member === undefined || member.kind === 'null' || member.valueText === '""') {
     return rejected('missing-signature', 'the body has no sign');
   }
-  const sign = member.kind === 'string' ? unescapeString(member.valueText) : null;
-  if (sign === null || !/^[0-9A-F]{40}$/.test(sign.toUpperCase())) {
+  const sign = member.kind === 'string' ? plainString(member.valueText) : null;
+  if (sign === null || !/^[0-9A-Fa-f]{40}$/.test(sign)) {
     return rejected(
       'malformed-signature',
       `sign is a ${member.kind} of ${sign?.length ?? member.valueText.length} characters, but must be 40 hex digits`,
@@ -183,8 +183,8 @@ function rejected(reason: RejectionReason, detail: string): Verification & { rea
 function readTimestamp(members: readonly RawMember[]): number | null | 'malformed' {
   const member = members.find(({ key }) => key === 'timestamp');
   if (member === undefined || member.kind === 'null' || member.valueText === '""') return null;
-  const text = member.kind === 'string' ? unescapeString(member.valueText) : member.valueText;
-  return text !== null && /^(?:0|[1-9]\d{0,11})$/.test(text) ? Number(text) * 1000 : 'malformed';
+  const text = member.kind === 'string' ? plainString(member.valueText) : member.valueText;
+  return /^(?:0|[1-9]\d{0,11})$/.test(text) ? Number(text) * 1000 : 'malformed';
 }
 
 /** A text with the pairs that it joins. */

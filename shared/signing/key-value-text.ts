@@ -3,7 +3,9 @@ export type Pair = readonly [key: string, value: string];
 
 /** `key=value` joined with `&`: the form that EIOTCLUB and the CSSS callbacks hash. Nothing is escaped. */
 export function joinPairs(pairs: readonly Pair[]): string {
-  return pairs.map(([key, value]) => `${key}=${value}`).join('&');
+  let text = '';
+  for (const [key, value] of pairs) text += text === '' ? `${key}=${value}` : `&${key}=${value}`;
+  return text;
 }
 
 /** Order of the UTF-8 bytes, which is the order of code points. */
@@ -43,11 +45,11 @@ export function ambiguousMember(
   compare: (a: string, b: string) => number,
   freeText: string | null,
 ): string | null {
+  for (const [key] of sorted) if (key.includes('=') || key.includes('&')) return key;
   for (const [index, [key, value]] of sorted.entries()) {
-    if (/[=&]/.test(key)) return key;
+    if (!value.includes('&')) continue;
     const next = sorted[index + 1]?.[0];
     if (key === freeText && next === undefined) continue;
-    if (!value.includes('&')) continue;
     for (const match of value.matchAll(/&([^&=]*)=/g)) {
       const hidden = match[1] ?? '';
       if (compare(hidden, key) > 0 && (next === undefined || compare(hidden, next) < 0)) return key;

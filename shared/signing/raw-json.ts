@@ -197,7 +197,8 @@ function scanArray(text: string, start: number, depth: number, into: RawValue[] 
 
 function memberAt(text: string, keyStart: number, keyEnd: number, start: number, end: number): RawMember {
   const keyText = text.slice(keyStart, keyEnd);
-  return { key: plainString(keyText), keyText, ...valueAt(text, start, end) };
+  const kind = kindAt(text.charCodeAt(start));
+  return { key: plainString(keyText), keyText, valueText: text.slice(start, end), kind, start, end };
 }
 
 function valueAt(text: string, start: number, end: number): RawValue {
