@@ -3,6 +3,9 @@ import { z } from 'zod';
 /** Set by the Lambda runtime itself, so no template may set it. Source: Lambda developer guide, "Defined runtime environment variables". */
 const runtimeSchema = z.object({ AWS_REGION: z.string().min(1) });
 
+/** zod compiles a schema at its first use, which one use does not pay back. */
+const parsedOnce = { jitless: true };
+
 /**
  * Reads a function's environment once, at init. Throws with a line per variable that is missing or wrong: its name,
  * what is wrong, what to do. Values are not shown, although no secret belongs there.
@@ -12,8 +15,8 @@ export function readEnv<Shape extends z.ZodRawShape>(
   schema: z.ZodObject<Shape>,
   source: Readonly<Record<string, string | undefined>>,
 ): z.infer<z.ZodObject<Shape>> & z.infer<typeof runtimeSchema> {
-  const own = schema.safeParse(source);
-  const runtime = runtimeSchema.safeParse(source);
+  const own = schema.safeParse(source, parsedOnce);
+  const runtime = runtimeSchema.safeParse(source, parsedOnce);
   if (own.success && runtime.success) return { ...own.data, ...runtime.data };
   const issues = [...(own.error?.issues ?? []), ...(runtime.error?.issues ?? [])];
   const lines = issues.map((issue) => {

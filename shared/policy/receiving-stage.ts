@@ -51,7 +51,8 @@ export function receivingStageOf(stage: Stage): ReceivingStage {
 
 /** Reads that part again, beside the function. Throws for a file that this version did not write. */
 export function readReceivingStage(json: unknown): ReceivingStage {
-  const parsed = receivingStageSchema.safeParse(json);
+  // zod compiles a schema at its first use, which one use does not pay back.
+  const parsed = receivingStageSchema.safeParse(json, { jitless: true });
   if (parsed.success) return parsed.data;
   throw new Error(
     `stage.json does not fit this function; deploy both together: ${z.prettifyError(parsed.error)}`,

@@ -8,6 +8,7 @@ import {
   type SQSClient,
 } from '@aws-sdk/client-sqs';
 import { z } from 'zod';
+import { lazily } from '../core/lazily.ts';
 import type { Random } from '../platform/random.ts';
 import { QueueError } from './errors.ts';
 import { assertMessages, assertReceiveMax, batchMax } from './message-rules.ts';
@@ -125,19 +126,21 @@ async function receive(deps: SqsDeps, max: number): Promise<readonly ReceivedMes
   return (answer.Messages ?? []).map(readMessage);
 }
 
-const messageSchema = z.object({
-  MessageId: z.string().min(1),
-  ReceiptHandle: z.string().min(1),
-  Body: z.string(),
-  Attributes: z.object({
-    ApproximateReceiveCount: z.coerce.number().int().min(1),
-    SentTimestamp: z.coerce.number().int().min(0),
-    MessageGroupId: z.string().optional(),
+const messageSchema = lazily(() =>
+  z.object({
+    MessageId: z.string().min(1),
+    ReceiptHandle: z.string().min(1),
+    Body: z.string(),
+    Attributes: z.object({
+      ApproximateReceiveCount: z.coerce.number().int().min(1),
+      SentTimestamp: z.coerce.number().int().min(0),
+      MessageGroupId: z.string().optional(),
+    }),
   }),
-});
+);
 
 function readMessage(message: Message): ReceivedMessage {
-  const parsed = messageSchema.safeParse(message);
+  const parsed = messageSchema().safeParse(message);
   if (!parsed.success) {
     throw new QueueError(
       'unavailable',
@@ -185,11 +188,13 @@ async function release(deps: SqsDeps, receipts: readonly string[]): Promise<void
   }
 }
 
-const depthSchema = z.object({
-  ApproximateNumberOfMessages: z.coerce.number().int(),
-  ApproximateNumberOfMessagesNotVisible: z.coerce.number().int(),
-  ApproximateNumberOfMessagesDelayed: z.coerce.number().int(),
-});
+const depthSchema = lazily(() =>
+  z.object({
+    ApproximateNumberOfMessages: z.coerce.number().int(),
+    ApproximateNumberOfMessagesNotVisible: z.coerce.number().int(),
+    ApproximateNumberOfMessagesDelayed: z.coerce.number().int(),
+  }),
+);
 
 /** Delayed messages count as hidden: they are work that is still to come. */
 async function depth(deps: SqsDeps): Promise<{ readonly visible: number; readonly inFlight: number }> {
@@ -202,7 +207,7 @@ async function depth(deps: SqsDeps): Promise<{ readonly visible: number; readonl
     ],
   });
   const answer = await withRetries(deps.retry, () => deps.client.send(command));
-  const parsed = depthSchema.safeParse(answer.Attributes);
+  const parsed = depthSchema().safeParse(answer.Attributes);
   if (!parsed.success) {
     throw new QueueError(
       'unavailable',

@@ -1,5 +1,6 @@
 import type { AttributeValue } from '@aws-sdk/client-dynamodb';
 import { z } from 'zod';
+import { lazily } from '../core/lazily.ts';
 import { StoreError } from './errors.ts';
 import { isList } from './item-size.ts';
 import { storedForm, unpack } from './packed-data.ts';
@@ -16,21 +17,23 @@ export interface MarkedItem {
   readonly addId: string | null;
 }
 
-const rowSchema = z.object({
-  pk: z.string(),
-  sk: z.string(),
-  version: z.number().int().min(1),
-  expiresAt: z.number().int().nullish(),
-  writeId: z.string().nullish(),
-  addId: z.string().nullish(),
-  packed: z.instanceof(Uint8Array).nullish(),
-  duePk: z.string().nullish(),
-  dueAt: z.number().nullish(),
-  simPk: z.string().nullish(),
-  simSk: z.string().nullish(),
-  timePk: z.string().nullish(),
-  timeSk: z.string().nullish(),
-});
+const rowSchema = lazily(() =>
+  z.object({
+    pk: z.string(),
+    sk: z.string(),
+    version: z.number().int().min(1),
+    expiresAt: z.number().int().nullish(),
+    writeId: z.string().nullish(),
+    addId: z.string().nullish(),
+    packed: z.instanceof(Uint8Array).nullish(),
+    duePk: z.string().nullish(),
+    dueAt: z.number().nullish(),
+    simPk: z.string().nullish(),
+    simSk: z.string().nullish(),
+    timePk: z.string().nullish(),
+    timeSk: z.string().nullish(),
+  }),
+);
 
 export function keyAttributes(key: Key): Attributes {
   return { [attributeNames.pk]: { S: key.pk }, [attributeNames.sk]: { S: key.sk } };
@@ -77,7 +80,7 @@ export function readAttributes(attributes: Attributes): MarkedItem {
   const values = Object.entries(attributes).map(
     ([name, value]) => [name, fromAttribute(value, where)] as const,
   );
-  const parsed = rowSchema.safeParse(Object.fromEntries(values));
+  const parsed = rowSchema().safeParse(Object.fromEntries(values));
   if (!parsed.success) throw corruptItem(where, z.prettifyError(parsed.error));
   const row = parsed.data;
   const data = values

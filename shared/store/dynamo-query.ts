@@ -1,5 +1,6 @@
 import { QueryCommand, type QueryCommandInput } from '@aws-sdk/client-dynamodb';
 import { z } from 'zod';
+import { lazily } from '../core/lazily.ts';
 import { assertQuery, keysMax } from './change-rules.ts';
 import { type Attributes, keyAttributes, readAttributes } from './dynamo-item.ts';
 import { readMany } from './dynamo-read.ts';
@@ -9,10 +10,12 @@ import { decodeCursor, encodeCursor, type PagePosition, positionOf } from './pag
 import type { Item, Key, Page, Query, QueryOptions } from './table.ts';
 import { attributeNames, indexSchemas } from './table-schema.ts';
 
-const listedKeySchema = z.object({
-  [attributeNames.pk]: z.object({ S: z.string() }),
-  [attributeNames.sk]: z.object({ S: z.string() }),
-});
+const listedKeySchema = lazily(() =>
+  z.object({
+    [attributeNames.pk]: z.object({ S: z.string() }),
+    [attributeNames.sk]: z.object({ S: z.string() }),
+  }),
+);
 
 const emptyPage: Page = { items: [], cursor: null };
 
@@ -93,7 +96,7 @@ async function listed(deps: DynamoDeps, query: Query, rows: readonly Attributes[
 }
 
 function keyOfRow(row: Attributes): Key {
-  const { pk, sk } = listedKeySchema.parse(row);
+  const { pk, sk } = listedKeySchema().parse(row);
   return { pk: pk.S, sk: sk.S };
 }
 

@@ -1,14 +1,17 @@
 import { z } from 'zod';
+import { lazily } from '../core/lazily.ts';
 import type { Item, Query } from './table.ts';
 
 /** Where a page ended: the key of its last item, and its place in the index that was read. */
-export const pagePositionSchema = z.object({
-  pk: z.string().min(1),
-  sk: z.string().min(1),
-  indexPk: z.string().min(1),
-  indexSk: z.union([z.string().min(1), z.number()]),
-});
-export type PagePosition = z.infer<typeof pagePositionSchema>;
+const pagePositionSchema = lazily(() =>
+  z.object({
+    pk: z.string().min(1),
+    sk: z.string().min(1),
+    indexPk: z.string().min(1),
+    indexSk: z.union([z.string().min(1), z.number()]),
+  }),
+);
+export type PagePosition = z.infer<ReturnType<typeof pagePositionSchema>>;
 
 /** The cursor is opaque to callers: base64url of JSON. Both engines write the same. */
 export function encodeCursor(position: PagePosition): string {
@@ -17,7 +20,7 @@ export function encodeCursor(position: PagePosition): string {
 
 /** Throws RangeError for a cursor that was not made for this kind of query. */
 export function decodeCursor(cursor: string, query: Query): PagePosition {
-  const parsed = pagePositionSchema.safeParse(parseJson(Buffer.from(cursor, 'base64url').toString('utf8')));
+  const parsed = pagePositionSchema().safeParse(parseJson(Buffer.from(cursor, 'base64url').toString('utf8')));
   const sortKeyType = query.from === 'due' ? 'number' : 'string';
   if (!parsed.success || parsed.data.indexPk !== query.pk || typeof parsed.data.indexSk !== sortKeyType) {
     throw new RangeError(

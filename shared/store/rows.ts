@@ -3,6 +3,7 @@ import { type Action, type Attempt, actionKinds, type Json, type LedgerEntry } f
 import type { Pool } from '../core/coalesce.ts';
 import type { ProviderHealth, StopChange, Switches } from '../core/controls.ts';
 import type { Decision } from '../core/decide.ts';
+import { lazily } from '../core/lazily.ts';
 import type { OrderEnd } from '../core/order-end.ts';
 import type { ProviderOrder } from '../core/provider-order.ts';
 import type { LimitWindow } from '../core/rate-limit.ts';
@@ -16,17 +17,20 @@ import { damageMember, type Item } from './table.ts';
 
 /**
  * The shapes of what the table holds. A row is parsed each time it is read, so that a row written by another
- * version or by hand is reported with its key instead of steering money.
+ * version or by hand is reported with its key instead of steering money. A shape is made when the first such row is
+ * read: receive stores a new callback without reading any, and all of them are a sixth of its cold start.
  */
 
-const moment = z
-  .number()
-  .int()
-  .min(0)
-  .transform((n) => n as EpochMs);
-const minor = z.number().int();
+const moment = lazily(() =>
+  z
+    .number()
+    .int()
+    .min(0)
+    .transform((n) => n as EpochMs),
+);
+const minor = lazily(() => z.number().int());
 
-const json: z.ZodType<Json> = z.custom<Json>(isJson, 'must be JSON');
+const json = lazily((): z.ZodType<Json> => z.custom<Json>(isJson, 'must be JSON'));
 
 /** Rows hold what JSON holds, and bytes, which no field of this kind may be. By hand: a union of six is tried six times. */
 function isJson(value: unknown): boolean {
@@ -36,97 +40,113 @@ function isJson(value: unknown): boolean {
   return Object.values(value).every(isJson);
 }
 
-const amount = z.object({ amountMinor: z.number().int().min(0), currency: z.string() });
+const amount = lazily(() => z.object({ amountMinor: z.number().int().min(0), currency: z.string() }));
 
-const subject = z.object({
-  provider: z.string(),
-  idKind: z.enum(['iccid', 'eid', 'imsi']),
-  simId: z.string(),
-  key: z.string(),
-});
-
-const order = z.object({
-  orderId: z.string().nullable(),
-  reference: z.string().nullable(),
-  packageCode: z.string().nullable(),
-});
-
-const facts = z.discriminatedUnion('kind', [
+const subject = lazily(() =>
   z.object({
-    kind: z.literal('usage-alert'),
-    alert: z.enum(usageAlerts),
-    value: z.string().nullable(),
-    order,
+    provider: z.string(),
+    idKind: z.enum(['iccid', 'eid', 'imsi']),
+    simId: z.string(),
+    key: z.string(),
   }),
-  z.object({ kind: z.literal('order-status'), status: z.enum(orderStatuses), order }),
-  z.object({ kind: z.enum(['package-ordered', 'package-effective', 'package-stopped']), order }),
-  z.object({
-    kind: z.literal('refund'),
-    order,
-    refunded: amount.nullable(),
-    refundedText: z.string().nullable(),
-  }),
-  z.object({ kind: z.literal('recharge'), order }),
-  z.object({
-    kind: z.literal('plan-reminder'),
-    warning: z.enum(planWarnings),
-    expiresAt: z.string().nullable(),
-  }),
-  z.object({ kind: z.literal('sim-status'), status: z.string() }),
-  z.object({ kind: z.literal('sms-received'), encoding: z.enum(['text', 'binary', 'unknown']) }),
-  z.object({
-    kind: z.literal('async-result'),
-    requestId: z.string().nullable(),
-    operation: z.string().nullable(),
-    result: z.string().nullable(),
-  }),
-  z.object({ kind: z.enum(['card-stopped', 'sim-unlocked', 'sim-moved', 'sms-delivered', 'unknown']) }),
-]);
+);
 
-const proof = z.discriminatedUnion('kind', [
-  z.object({ kind: z.literal('signed'), scheme: z.string(), variant: z.string() }),
-  z.object({ kind: z.literal('unsigned'), why: z.string() }),
-  z.object({ kind: z.literal('reconciled'), source: z.string() }),
-]);
-
-const webhookEvent: z.ZodType<WebhookEvent> = z.object({
-  eventId: z.string(),
-  provider: z.string(),
-  providerType: z.string(),
-  facts,
-  subject: subject.nullable(),
-  proof,
-  occurredAt: moment.nullable(),
-  receivedAt: moment,
-  correlationId: z.string(),
-  callbackId: z.string(),
-});
-
-const verdict = z.discriminatedUnion('verdict', [
-  z.object({ ruleId: z.string(), verdict: z.literal('act'), actionId: z.string() }),
+const order = lazily(() =>
   z.object({
-    ruleId: z.string(),
-    verdict: z.literal('pass'),
-    reason: z.enum([
-      'disabled',
-      'no-match',
-      'too-old',
-      'own-purchase',
-      'no-sim',
-      'cooling-down',
-      'sim-has-open-action',
-      'already-decided',
-    ]),
-    detail: z.string(),
+    orderId: z.string().nullable(),
+    reference: z.string().nullable(),
+    packageCode: z.string().nullable(),
   }),
-]);
+);
 
-const decision: z.ZodType<Decision> = z.object({
-  policyVersion: z.string(),
-  decidedAt: moment,
-  ownActionId: z.string().nullable(),
-  verdicts: z.array(verdict),
-});
+const facts = lazily(() =>
+  z.discriminatedUnion('kind', [
+    z.object({
+      kind: z.literal('usage-alert'),
+      alert: z.enum(usageAlerts),
+      value: z.string().nullable(),
+      order: order(),
+    }),
+    z.object({ kind: z.literal('order-status'), status: z.enum(orderStatuses), order: order() }),
+    z.object({ kind: z.enum(['package-ordered', 'package-effective', 'package-stopped']), order: order() }),
+    z.object({
+      kind: z.literal('refund'),
+      order: order(),
+      refunded: amount().nullable(),
+      refundedText: z.string().nullable(),
+    }),
+    z.object({ kind: z.literal('recharge'), order: order() }),
+    z.object({
+      kind: z.literal('plan-reminder'),
+      warning: z.enum(planWarnings),
+      expiresAt: z.string().nullable(),
+    }),
+    z.object({ kind: z.literal('sim-status'), status: z.string() }),
+    z.object({ kind: z.literal('sms-received'), encoding: z.enum(['text', 'binary', 'unknown']) }),
+    z.object({
+      kind: z.literal('async-result'),
+      requestId: z.string().nullable(),
+      operation: z.string().nullable(),
+      result: z.string().nullable(),
+    }),
+    z.object({ kind: z.enum(['card-stopped', 'sim-unlocked', 'sim-moved', 'sms-delivered', 'unknown']) }),
+  ]),
+);
+
+const proof = lazily(() =>
+  z.discriminatedUnion('kind', [
+    z.object({ kind: z.literal('signed'), scheme: z.string(), variant: z.string() }),
+    z.object({ kind: z.literal('unsigned'), why: z.string() }),
+    z.object({ kind: z.literal('reconciled'), source: z.string() }),
+  ]),
+);
+
+const webhookEvent = lazily(
+  (): z.ZodType<WebhookEvent> =>
+    z.object({
+      eventId: z.string(),
+      provider: z.string(),
+      providerType: z.string(),
+      facts: facts(),
+      subject: subject().nullable(),
+      proof: proof(),
+      occurredAt: moment().nullable(),
+      receivedAt: moment(),
+      correlationId: z.string(),
+      callbackId: z.string(),
+    }),
+);
+
+const verdict = lazily(() =>
+  z.discriminatedUnion('verdict', [
+    z.object({ ruleId: z.string(), verdict: z.literal('act'), actionId: z.string() }),
+    z.object({
+      ruleId: z.string(),
+      verdict: z.literal('pass'),
+      reason: z.enum([
+        'disabled',
+        'no-match',
+        'too-old',
+        'own-purchase',
+        'no-sim',
+        'cooling-down',
+        'sim-has-open-action',
+        'already-decided',
+      ]),
+      detail: z.string(),
+    }),
+  ]),
+);
+
+const decision = lazily(
+  (): z.ZodType<Decision> =>
+    z.object({
+      policyVersion: z.string(),
+      decidedAt: moment(),
+      ownActionId: z.string().nullable(),
+      verdicts: z.array(verdict()),
+    }),
+);
 
 /** The HTTP message as it was received: proof of what was said, and by whom. */
 export interface Evidence {
@@ -136,11 +156,14 @@ export interface Evidence {
   readonly path: string;
 }
 
-const evidence: z.ZodType<Evidence> = z.object({
-  body: z.instanceof(Uint8Array),
-  headers: z.record(z.string(), z.string()),
-  path: z.string(),
-});
+const evidence = lazily(
+  (): z.ZodType<Evidence> =>
+    z.object({
+      body: z.instanceof(Uint8Array),
+      headers: z.record(z.string(), z.string()),
+      path: z.string(),
+    }),
+);
 
 /** A stored event with what the rules made of it so far. */
 export interface EventRow {
@@ -154,96 +177,110 @@ export interface EventRow {
   readonly sweeps: number;
 }
 
-const eventRow: z.ZodType<EventRow> = z.object({
-  event: webhookEvent,
-  state: z.enum(['recorded', 'decided']),
-  decisions: z.array(decision),
-  evidence: evidence.nullable(),
-  sweeps: z.number().int(),
-});
+const eventRow = lazily(
+  (): z.ZodType<EventRow> =>
+    z.object({
+      event: webhookEvent(),
+      state: z.enum(['recorded', 'decided']),
+      decisions: z.array(decision()),
+      evidence: evidence().nullable(),
+      sweeps: z.number().int(),
+    }),
+);
 
-const actionState = z.discriminatedUnion('name', [
-  z.object({ name: z.literal('planned'), dueAt: moment }),
-  z.object({ name: z.literal('held'), reason: z.string() }),
-  z.object({ name: z.literal('running'), leaseUntil: moment, startedAt: moment }),
-  z.object({ name: z.literal('unknown'), code: z.string(), verifyAt: moment }),
-  z.object({ name: z.literal('verifying'), leaseUntil: moment, code: z.string() }),
-  z.object({
-    name: z.literal('parked'),
-    reason: z.enum([
-      'cap-exceeded',
-      'price-above-max',
-      'several-candidates',
-      'cannot-verify',
-      'attempts-exhausted',
-      'claim-not-confirmed',
-      'invalid-plan',
-      'rule-removed',
-      'price-unknown',
-      'operator',
-    ]),
-    detail: z.string(),
-    mayHaveBought: z.boolean(),
-  }),
-  z.object({ name: z.literal('succeeded'), providerOrderId: z.string().nullable(), adopted: z.boolean() }),
-  z.object({ name: z.literal('refused'), code: z.string(), message: z.string() }),
-  z.object({ name: z.literal('cancelled'), reason: z.string() }),
-]);
+const actionState = lazily(() =>
+  z.discriminatedUnion('name', [
+    z.object({ name: z.literal('planned'), dueAt: moment() }),
+    z.object({ name: z.literal('held'), reason: z.string() }),
+    z.object({ name: z.literal('running'), leaseUntil: moment(), startedAt: moment() }),
+    z.object({ name: z.literal('unknown'), code: z.string(), verifyAt: moment() }),
+    z.object({ name: z.literal('verifying'), leaseUntil: moment(), code: z.string() }),
+    z.object({
+      name: z.literal('parked'),
+      reason: z.enum([
+        'cap-exceeded',
+        'price-above-max',
+        'several-candidates',
+        'cannot-verify',
+        'attempts-exhausted',
+        'claim-not-confirmed',
+        'invalid-plan',
+        'rule-removed',
+        'price-unknown',
+        'operator',
+      ]),
+      detail: z.string(),
+      mayHaveBought: z.boolean(),
+    }),
+    z.object({ name: z.literal('succeeded'), providerOrderId: z.string().nullable(), adopted: z.boolean() }),
+    z.object({ name: z.literal('refused'), code: z.string(), message: z.string() }),
+    z.object({ name: z.literal('cancelled'), reason: z.string() }),
+  ]),
+);
 
-const ledgerEntry: z.ZodType<LedgerEntry> = z.object({
-  kind: z.enum(['reserved', 'charged', 'corrected', 'released', 'refunded']),
-  amount,
-  at: moment,
-  estimated: z.boolean(),
-  note: z.string(),
-});
+const ledgerEntry = lazily(
+  (): z.ZodType<LedgerEntry> =>
+    z.object({
+      kind: z.enum(['reserved', 'charged', 'corrected', 'released', 'refunded']),
+      amount: amount(),
+      at: moment(),
+      estimated: z.boolean(),
+      note: z.string(),
+    }),
+);
 
-const attempt: z.ZodType<Attempt> = z.object({
-  attemptNo: z.number().int(),
-  fence: z.number().int(),
-  kind: z.enum(['purchase', 'verify']),
-  startedAt: moment,
-  endedAt: moment.nullable(),
-  result: z.string().nullable(),
-  detail: z.string(),
-});
+const attempt = lazily(
+  (): z.ZodType<Attempt> =>
+    z.object({
+      attemptNo: z.number().int(),
+      fence: z.number().int(),
+      kind: z.enum(['purchase', 'verify']),
+      startedAt: moment(),
+      endedAt: moment().nullable(),
+      result: z.string().nullable(),
+      detail: z.string(),
+    }),
+);
 
-const action: z.ZodType<Action> = z.object({
-  actionId: z.string(),
-  kind: z.enum(actionKinds),
-  subject,
-  plan: z.record(z.string(), json),
-  reference: z.string(),
-  targetOrderId: z.string().nullable(),
-  maxCost: amount,
-  ruleId: z.string(),
-  policyVersion: z.string(),
-  eventId: z.string(),
-  generation: z.number().int(),
-  correlationId: z.string(),
-  createdAt: moment,
-  state: actionState,
-  stateSince: moment,
-  fence: z.number().int(),
-  attemptsBurned: z.number().int(),
-  attempts: z.number().int(),
-  verifications: z.number().int(),
-  sentWindow: z.object({ first: moment, last: moment }).nullable(),
-  doubtBefore: z.object({ first: moment, last: moment }).nullable(),
-  absentSince: moment.nullable(),
-  baseline: json,
-  prepared: z.object({ until: moment, baseline: json }).nullable(),
-  needsConfirmation: z.boolean(),
-  money: z.object({
-    currency: z.string(),
-    reservedMinor: minor,
-    chargedMinor: minor,
-    refundedMinor: minor,
-  }),
-  ledger: z.array(ledgerEntry),
-  attemptLog: z.array(attempt),
-  capPeriod: z.object({ hour: z.string(), day: z.string(), month: z.string() }).nullable(),
-});
+const action = lazily(
+  (): z.ZodType<Action> =>
+    z.object({
+      actionId: z.string(),
+      kind: z.enum(actionKinds),
+      subject: subject(),
+      plan: z.record(z.string(), json()),
+      reference: z.string(),
+      targetOrderId: z.string().nullable(),
+      maxCost: amount(),
+      ruleId: z.string(),
+      policyVersion: z.string(),
+      eventId: z.string(),
+      generation: z.number().int(),
+      correlationId: z.string(),
+      createdAt: moment(),
+      state: actionState(),
+      stateSince: moment(),
+      fence: z.number().int(),
+      attemptsBurned: z.number().int(),
+      attempts: z.number().int(),
+      verifications: z.number().int(),
+      sentWindow: z.object({ first: moment(), last: moment() }).nullable(),
+      doubtBefore: z.object({ first: moment(), last: moment() }).nullable(),
+      absentSince: moment().nullable(),
+      baseline: json(),
+      prepared: z.object({ until: moment(), baseline: json() }).nullable(),
+      needsConfirmation: z.boolean(),
+      money: z.object({
+        currency: z.string(),
+        reservedMinor: minor(),
+        chargedMinor: minor(),
+        refundedMinor: minor(),
+      }),
+      ledger: z.array(ledgerEntry()),
+      attemptLog: z.array(attempt()),
+      capPeriod: z.object({ hour: z.string(), day: z.string(), month: z.string() }).nullable(),
+    }),
+);
 
 /** An action with the notes that operators left on it. */
 export interface ActionRow {
@@ -260,72 +297,93 @@ export interface OperatorNote {
   readonly reason: string;
 }
 
-const operatorNote: z.ZodType<OperatorNote> = z.object({
-  at: moment,
-  by: z.string(),
-  did: z.string(),
-  reason: z.string(),
-});
+const operatorNote = lazily(
+  (): z.ZodType<OperatorNote> =>
+    z.object({
+      at: moment(),
+      by: z.string(),
+      did: z.string(),
+      reason: z.string(),
+    }),
+);
 
-const actionRow: z.ZodType<ActionRow> = z.object({
-  action,
-  notes: z.array(operatorNote),
-  sweeps: z.number().int(),
-});
+const actionRow = lazily(
+  (): z.ZodType<ActionRow> =>
+    z.object({
+      action: action(),
+      notes: z.array(operatorNote()),
+      sweeps: z.number().int(),
+    }),
+);
 
-const simState: z.ZodType<SimState> = z.object({
-  simKey: z.string(),
-  openActionId: z.string().nullable(),
-  cooldowns: z.record(z.string(), moment),
-  committedMinor: z.record(z.string(), minor),
-  claimedAt: z.array(moment),
-  lastSettledAt: moment.nullable(),
-});
+const simState = lazily(
+  (): z.ZodType<SimState> =>
+    z.object({
+      simKey: z.string(),
+      openActionId: z.string().nullable(),
+      cooldowns: z.record(z.string(), moment()),
+      committedMinor: z.record(z.string(), minor()),
+      claimedAt: z.array(moment()),
+      lastSettledAt: moment().nullable(),
+    }),
+);
 
-const stop = z.object({ since: moment, by: z.string(), reason: z.string() });
-const switches: z.ZodType<Switches> = z.object({
-  all: stop.nullable(),
-  providers: z.record(z.string(), stop),
-  rules: z.record(z.string(), stop),
-});
+const stop = lazily(() => z.object({ since: moment(), by: z.string(), reason: z.string() }));
+const switches = lazily(
+  (): z.ZodType<Switches> =>
+    z.object({
+      all: stop().nullable(),
+      providers: z.record(z.string(), stop()),
+      rules: z.record(z.string(), stop()),
+    }),
+);
 
 /** Changes of the stops, oldest first. */
 export interface StopHistoryRow {
   readonly changes: readonly StopChange[];
 }
 
-const stopHistory: z.ZodType<StopHistoryRow> = z.object({
-  changes: z.array(
+const stopHistory = lazily(
+  (): z.ZodType<StopHistoryRow> =>
     z.object({
-      at: moment,
-      by: z.string(),
-      did: z.enum(['paused', 'resumed', 'freed']),
-      what: z.string(),
-      reason: z.string(),
+      changes: z.array(
+        z.object({
+          at: moment(),
+          by: z.string(),
+          did: z.enum(['paused', 'resumed', 'freed']),
+          what: z.string(),
+          reason: z.string(),
+        }),
+      ),
     }),
-  ),
-});
+);
 
-const providerHealth: z.ZodType<ProviderHealth> = z.object({
-  provider: z.string(),
-  refusalsInARow: z.number().int(),
-  stopped: z.object({ since: moment, code: z.string(), retryAt: moment }).nullable(),
-});
+const providerHealth = lazily(
+  (): z.ZodType<ProviderHealth> =>
+    z.object({
+      provider: z.string(),
+      refusalsInARow: z.number().int(),
+      stopped: z.object({ since: moment(), code: z.string(), retryAt: moment() }).nullable(),
+    }),
+);
 
-const limitWindow: z.ZodType<LimitWindow> = z.object({
-  grants: z.array(moment),
-  day: z.string(),
-  dayCount: z.number().int(),
-  inFlight: z.record(z.string(), moment),
-  promisedUntil: moment,
-  // Rows of older versions have none.
-  promisedAgainUntil: moment.default(0 as EpochMs),
-});
+const limitWindow = lazily(
+  (): z.ZodType<LimitWindow> =>
+    z.object({
+      grants: z.array(moment()),
+      day: z.string(),
+      dayCount: z.number().int(),
+      inFlight: z.record(z.string(), moment()),
+      promisedUntil: moment(),
+      // Rows of older versions have none.
+      promisedAgainUntil: moment().default(0 as EpochMs),
+    }),
+);
 
-const pool: z.ZodType<Pool> = z.object({ members: z.array(z.string()), closesAt: moment });
+const pool = lazily((): z.ZodType<Pool> => z.object({ members: z.array(z.string()), closesAt: moment() }));
 
-const orderTie = z.object({ actionId: z.string() });
-const capSums = z.record(z.string(), z.number().int());
+const orderTie = lazily(() => z.object({ actionId: z.string() }));
+const capSums = lazily(() => z.record(z.string(), z.number().int()));
 
 /** A callback that was refused with 401, kept as evidence for a while. */
 export interface QuarantinedRow {
@@ -344,22 +402,28 @@ export interface QuarantinedRow {
   } | null;
 }
 
-const quarantined: z.ZodType<QuarantinedRow> = z.object({
-  quarantineId: z.string(),
-  provider: z.string(),
-  reason: z.string(),
-  detail: z.string(),
-  receivedAt: moment,
-  evidence,
-  admitted: z.object({ at: moment, by: z.string(), eventIds: z.array(z.string()) }).nullable(),
-});
+const quarantined = lazily(
+  (): z.ZodType<QuarantinedRow> =>
+    z.object({
+      quarantineId: z.string(),
+      provider: z.string(),
+      reason: z.string(),
+      detail: z.string(),
+      receivedAt: moment(),
+      evidence: evidence(),
+      admitted: z.object({ at: moment(), by: z.string(), eventIds: z.array(z.string()) }).nullable(),
+    }),
+);
 
-const orderEnd: z.ZodType<OrderEnd> = z.object({
-  eventId: z.string(),
-  at: moment,
-  exact: z.boolean(),
-  reconciled: z.boolean(),
-});
+const orderEnd = lazily(
+  (): z.ZodType<OrderEnd> =>
+    z.object({
+      eventId: z.string(),
+      at: moment(),
+      exact: z.boolean(),
+      reconciled: z.boolean(),
+    }),
+);
 
 /** A difference between the provider's records and ours. */
 export interface FindingRow extends Difference {
@@ -374,46 +438,55 @@ export interface FindingRow extends Difference {
     | { readonly name: 'resolved'; readonly at: EpochMs; readonly by: string; readonly how: string };
 }
 
-const finding: z.ZodType<FindingRow> = z.object({
-  findingId: z.string(),
-  provider: z.string(),
-  simKey: z.string(),
-  simId: z.string(),
-  kind: z.enum(differenceKinds),
-  about: z.string(),
-  orderId: z.string().nullable(),
-  actionId: z.string().nullable(),
-  detail: z.string(),
-  mended: z.string().nullable(),
-  firstSeenAt: moment,
-  state: z.discriminatedUnion('name', [
-    z.object({ name: z.literal('open') }),
-    z.object({ name: z.literal('resolved'), at: moment, by: z.string(), how: z.string() }),
-  ]),
-});
+const finding = lazily(
+  (): z.ZodType<FindingRow> =>
+    z.object({
+      findingId: z.string(),
+      provider: z.string(),
+      simKey: z.string(),
+      simId: z.string(),
+      kind: z.enum(differenceKinds),
+      about: z.string(),
+      orderId: z.string().nullable(),
+      actionId: z.string().nullable(),
+      detail: z.string(),
+      mended: z.string().nullable(),
+      firstSeenAt: moment(),
+      state: z.discriminatedUnion('name', [
+        z.object({ name: z.literal('open') }),
+        z.object({ name: z.literal('resolved'), at: moment(), by: z.string(), how: z.string() }),
+      ]),
+    }),
+);
 
-const orderWatch: z.ZodType<OrderWatch> = z.object({
-  since: moment,
-  knownOrderIds: z.array(z.string()),
-  sightings: z.record(z.string(), moment),
-  openFindings: z.array(z.string()),
-});
+const orderWatch = lazily(
+  (): z.ZodType<OrderWatch> =>
+    z.object({
+      since: moment(),
+      knownOrderIds: z.array(z.string()),
+      sightings: z.record(z.string(), moment()),
+      openFindings: z.array(z.string()),
+    }),
+);
 
-const providerOrder: z.ZodType<ProviderOrder> = z.object({
-  orderId: z.string(),
-  reference: z.string().nullable(),
-  simId: z.string(),
-  packageCode: z.string().nullable(),
-  stateCode: z.string(),
-  phase: z.enum(['waiting', 'active', 'ended', 'unknown']),
-  createdAtText: z.string().nullable(),
-  createdAt: moment.nullable(),
-  endsAtText: z.string().nullable(),
-  endsAt: moment.nullable(),
-  price: amount.nullable(),
-  refunded: z.boolean(),
-  told: facts.nullable(),
-});
+const providerOrder = lazily(
+  (): z.ZodType<ProviderOrder> =>
+    z.object({
+      orderId: z.string(),
+      reference: z.string().nullable(),
+      simId: z.string(),
+      packageCode: z.string().nullable(),
+      stateCode: z.string(),
+      phase: z.enum(['waiting', 'active', 'ended', 'unknown']),
+      createdAtText: z.string().nullable(),
+      createdAt: moment().nullable(),
+      endsAtText: z.string().nullable(),
+      endsAt: moment().nullable(),
+      price: amount().nullable(),
+      refunded: z.boolean(),
+      told: facts().nullable(),
+    }),
+);
 
 /** How far the reconciliation of a provider got. */
 export interface ReconcileCursorRow {
@@ -429,26 +502,34 @@ export interface ReconcileCursorRow {
   readonly lastPassAt: EpochMs | null;
 }
 
-const reconcileCursor: z.ZodType<ReconcileCursorRow> = z.object({
-  afterSimKey: z.string(),
-  partial: z
-    .object({ simKey: z.string(), nextCursor: z.string(), orders: z.array(providerOrder) })
-    .nullable(),
-  lastPassAt: moment.nullable(),
-});
+const reconcileCursor = lazily(
+  (): z.ZodType<ReconcileCursorRow> =>
+    z.object({
+      afterSimKey: z.string(),
+      partial: z
+        .object({ simKey: z.string(), nextCursor: z.string(), orders: z.array(providerOrder()) })
+        .nullable(),
+      lastPassAt: moment().nullable(),
+    }),
+);
 
-const span = z
-  .number()
-  .int()
-  .min(0)
-  .transform((n) => n as DurationMs);
+const span = lazily(() =>
+  z
+    .number()
+    .int()
+    .min(0)
+    .transform((n) => n as DurationMs),
+);
 
-const arrivals: z.ZodType<Arrivals> = z.object({
-  provider: z.string(),
-  lastAt: moment.nullable(),
-  gaps: z.array(span),
-  alarmedAt: moment.nullable(),
-});
+const arrivals = lazily(
+  (): z.ZodType<Arrivals> =>
+    z.object({
+      provider: z.string(),
+      lastAt: moment().nullable(),
+      gaps: z.array(span()),
+      alarmedAt: moment().nullable(),
+    }),
+);
 
 export const rowSchemas = {
   event: eventRow,
@@ -471,13 +552,13 @@ export const rowSchemas = {
 } as const;
 
 export type RowName = keyof typeof rowSchemas;
-export type RowOf<N extends RowName> = z.infer<(typeof rowSchemas)[N]>;
+export type RowOf<N extends RowName> = z.infer<ReturnType<(typeof rowSchemas)[N]>>;
 
 /** Reads an item's data as a row; throws StoreError `corrupt-item` that names the key and what is wrong. */
 export function readRow<N extends RowName>(name: N, item: Item): RowOf<N> {
   const damage = item.data[damageMember];
   if (typeof damage === 'string') throw new StoreError('corrupt-item', damage);
-  const parsed = rowSchemas[name].safeParse(item.data);
+  const parsed = rowSchemas[name]().safeParse(item.data);
   if (parsed.success) return parsed.data as RowOf<N>;
   throw new StoreError(
     'corrupt-item',
