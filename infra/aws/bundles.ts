@@ -62,6 +62,8 @@ async function buildBundle(name: FunctionName, folder: string, stageFile: unknow
     legalComments: 'none',
     metafile: true,
     logLevel: 'error',
+    // How undici is built into Node: without its second, experimental HTTP parser. Source: undici 8, package.json, build:node.
+    define: { esbuildDetection: 'true' },
     // CommonJS packages inside (undici) call require for Node's own modules.
     banner: {
       js: "import{createRequire as createRequireOfBundle}from'node:module';const require=createRequireOfBundle(import.meta.url);",
@@ -131,7 +133,7 @@ const versionOnly: Plugin = {
 /**
  * Importing one of Node's own modules reads every export of it, and so runs what Node would else load when it is asked
  * for: fetch and WebSocket for node:http alone take a fifth of a cold start. Here an imported name reads that export,
- * and `await import()` takes the module itself, which reads none.
+ * and no earlier than it is used where Node computes it; `await import()` takes the module itself, which reads none.
  */
 const plainBuiltins: Plugin = {
   name: 'plain-builtins',
@@ -140,26 +142,43 @@ const plainBuiltins: Plugin = {
       if (kind === 'require-call') return null;
       return { path, namespace: kind === 'dynamic-import' ? 'whole-builtin' : 'builtin' };
     });
-    pluginBuild.onLoad({ filter: /.*/, namespace: 'builtin' }, ({ path }) => ({
-      loader: 'js',
-      contents: `const builtin = ${takeBuiltin(path)};\nexport default builtin;\n${readsOf(path)}`,
+    pluginBuild.onResolve({ filter: /^computed:/ }, ({ path }) => ({
+      path: path.slice('computed:'.length),
+      namespace: 'computed',
+      sideEffects: false,
     }));
     pluginBuild.onLoad({ filter: /.*/, namespace: 'whole-builtin' }, ({ path }) => ({
-      loader: 'js',
       contents: `module.exports = ${takeBuiltin(path)};`,
     }));
+    pluginBuild.onLoad({ filter: /.*/, namespace: 'builtin' }, ({ path }) => {
+      const { plain, computed } = exportsOf(path);
+      const reads = plain.map((name) => `export const ${name} = /* @__PURE__ */ (() => builtin.${name})();`);
+      const lazy = `export { ${computed.join(', ')} } from 'computed:${path}';`;
+      return {
+        contents: `const builtin = ${takeBuiltin(path)};\nexport default builtin;\n${lazy}\n${reads.join('\n')}`,
+      };
+    });
+    // Of CommonJS, because its exports are read where they are used.
+    pluginBuild.onLoad({ filter: /.*/, namespace: 'computed' }, ({ path }) => {
+      const getters = exportsOf(path).computed.map((name) => `get ${name}() { return builtin.${name}; }`);
+      return {
+        contents: `const builtin = ${takeBuiltin(path)};\nmodule.exports = { ${getters.join(', ')} };`,
+      };
+    });
   },
 };
 
 const takeBuiltin = (path: string): string =>
   `/* @__PURE__ */ process.getBuiltinModule(${JSON.stringify(path)})`;
 
-/** An export for each name of the module; esbuild drops those that nobody imports. */
-function readsOf(path: string): string {
-  return Object.keys(process.getBuiltinModule(path) ?? {})
-    .filter((name) => /^[a-zA-Z]\w*$/.test(name))
-    .map((name) => `export const ${name} = /* @__PURE__ */ (() => builtin.${name})();`)
-    .join('\n');
+/** The names that a module of Node's exports, apart from those that it computes when they are read. */
+function exportsOf(path: string): Readonly<Record<'plain' | 'computed', readonly string[]>> {
+  const named = Object.entries(Object.getOwnPropertyDescriptors(process.getBuiltinModule(path) ?? {})).filter(
+    ([name, { enumerable }]) => enumerable && /^[a-zA-Z]\w*$/.test(name),
+  );
+  const names = (isComputed: boolean): readonly string[] =>
+    named.filter(([, { get }]) => (get !== undefined) === isComputed).map(([name]) => name);
+  return { plain: names(false), computed: names(true) };
 }
 
 /** Only the part of undici that is used, see the file. */

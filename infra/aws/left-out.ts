@@ -4,10 +4,11 @@ import type { Plugin } from 'esbuild';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
 const smithy = 'node_modules/@smithy/core/dist-es/submodules';
+const undici = 'node_modules/undici/lib';
 
 /**
- * Files of zod and the SDK that no function can reach. Whatever they export throws when it is called after all, and
- * test/infra/bundles.test.ts runs the whole flow through the bundles.
+ * Files of zod, the SDK and undici that no function can reach. Whatever they export throws when it is called after
+ * all, and test/infra/bundles.test.ts runs the whole flow through the bundles.
  */
 const unreachable: readonly string[] = [
   // `simhook schema` alone writes schemas as JSON Schema. The getters that tell a schema's limits use it too.
@@ -20,6 +21,14 @@ const unreachable: readonly string[] = [
   // For a Node without OpenSSL. Lambda's has it.
   `${smithy}/checksum/sha256/Sha256Js.js`,
   `${smithy}/checksum/md5/Md5Js.js`,
+  // http-client.ts allows no HTTP/2. Loading it loads Node's http2.
+  `${undici}/dispatcher/client-h2.js`,
+  // For processors whose WebAssembly has no SIMD: not x64, not arm64.
+  `${undici}/llhttp/llhttp-wasm.js`,
+  // Forms as bodies; http-client.ts sends text.
+  `${undici}/web/fetch/body.js`,
+  `${undici}/web/fetch/formdata.js`,
+  `${undici}/web/webidl/index.js`,
 ];
 
 /** Files that are reached, with what stands in their place: as much as Lambda can need of them. */
@@ -41,26 +50,37 @@ export const leftOut: Plugin = {
   name: 'left-out',
   setup(pluginBuild) {
     const missing = new Set([...unreachable, ...Object.keys(shortened)]);
-    pluginBuild.onLoad({ filter: /[\\/]node_modules[\\/](zod|@smithy|@aws-sdk)[\\/].*\.js$/ }, ({ path }) => {
-      const file = path.slice(root.length).replaceAll('\\', '/');
-      if (!missing.delete(file)) return null;
-      return { loader: 'js', contents: shortened[file] ?? throwing(file, readFileSync(path, 'utf8')) };
-    });
+    let callsProviders = false;
+    pluginBuild.onLoad(
+      { filter: /[\\/]node_modules[\\/](zod|@smithy|@aws-sdk|undici)[\\/].*\.js$/ },
+      ({ path }) => {
+        const file = path.slice(root.length).replaceAll('\\', '/');
+        callsProviders ||= file.startsWith(undici);
+        if (!missing.delete(file)) return null;
+        return { loader: 'js', contents: shortened[file] ?? throwing(file, readFileSync(path, 'utf8')) };
+      },
+    );
     pluginBuild.onEnd(() => ({
-      errors: [...missing].map((file) => ({
-        text: `${file} is not part of the bundle any more: see where it went, and mend infra/aws/left-out.ts`,
-      })),
+      errors: [...missing]
+        .filter((file) => callsProviders || !file.startsWith(undici))
+        .map((file) => ({
+          text: `${file} is not part of the bundle any more: see where it went, and mend infra/aws/left-out.ts`,
+        })),
     }));
   },
 };
 
-/** A module with the same exports, each of which throws. A name that this misses is missed by esbuild, loudly. */
+/**
+ * A module with the same exports, each of which throws; one of CommonJS is a function that does. A name that this
+ * misses is missed by esbuild, loudly.
+ */
 function throwing(file: string, source: string): string {
   const declared = source.matchAll(/^export (?:async )?(?:const|function|class) (\w+)/gm);
   const listed = source.matchAll(/^export \{ (?:\w+ as )?(\w+) \};$/gm);
   const names = [...declared, ...listed].map(([, name]) => `leftOut as ${name}`);
   const text = JSON.stringify(`${file} is left out of the bundle, see infra/aws/left-out.ts`);
-  return `function leftOut() { throw new Error(${text}); }\nexport { ${names.join(', ')} };`;
+  const exported = names.length === 0 ? 'module.exports = leftOut;' : `export { ${names.join(', ')} };`;
+  return `function leftOut() { throw new Error(${text}); }\n${exported}`;
 }
 
 /**

@@ -228,9 +228,12 @@ export interface StageSource {
   readonly text: string | null;
 }
 
+/** zod compiles a schema at its first use, which one use does not pay back. */
+const parsedOnce = { jitless: true };
+
 /** Checks a stage whole: its shape, its providers' settings, and that each rule can buy what it says. */
 export function readStage(input: unknown, source: StageSource, providers: readonly Provider[]): StageReading {
-  const parsed = stageSchema.safeParse(input);
+  const parsed = stageSchema.safeParse(input, parsedOnce);
   if (!parsed.success) {
     return {
       ok: false,
@@ -277,7 +280,7 @@ function checkProvider(
     );
     return null;
   }
-  const settings = known.settingsSchema.safeParse(entry.settings);
+  const settings = known.settingsSchema.safeParse(entry.settings, parsedOnce);
   if (!settings.success) {
     for (const issue of settings.error.issues)
       report(['providers', id, 'settings', ...issue.path], issue.message);
@@ -367,7 +370,7 @@ function checkRule(
     report(at('do', 'kind'), `${rule.provider} has no action "${rule.do.kind}"; it has ${kinds.join(', ')}`);
     return null;
   }
-  const plan = planSchema.safeParse(rule.do.plan);
+  const plan = planSchema.safeParse(rule.do.plan, parsedOnce);
   if (!plan.success) {
     for (const issue of plan.error.issues) report(at('do', 'plan', ...issue.path), issue.message);
     return null;

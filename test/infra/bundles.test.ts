@@ -283,8 +283,8 @@ describe('bundle sizes', () => {
     const kib = (name: FunctionName): number => made.bundles[name].bytes / 1024;
     expect(kib('decide')).toBeLessThan(409);
     expect(kib('sweep')).toBeLessThan(299);
-    expect(kib('act')).toBeLessThan(898);
-    expect(kib('reconcile')).toBeLessThan(894);
+    expect(kib('act')).toBeLessThan(607);
+    expect(kib('reconcile')).toBeLessThan(603);
   });
 
   it('give decide no HTTP client either, and act one', () => {
@@ -342,6 +342,15 @@ describeWithEngine('bundles', dynamoDbLocalProblem(), () => {
       expect(inits).toHaveLength(names.length);
       for (const { lambda } of world.deployed.values()) expect(lambda.initMs).toBeLessThan(5_000);
       process.stdout.write(`init: ${inits.join(', ')}\n`);
+    });
+
+    it('load none of the modules of Node’s that take long and that nothing uses', () => {
+      const slow = /readline|http2|webcrypto|deps\/undici|fs\/streams|sqlite|worker/;
+      const loaded = [...world.deployed].flatMap(([name, { lambda }]) =>
+        lambda.nodeModules.filter((module) => slow.test(module)).map((module) => `${name} ${module}`),
+      );
+      expect(loaded).toEqual([]);
+      expect(the('Receive').lambda.nodeModules.length).toBeGreaterThan(10);
     });
 
     it('say which variable is missing, by name', async () => {

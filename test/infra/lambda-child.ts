@@ -3,9 +3,13 @@
  * message of the parent. What the bundle prints goes to standard output, as in Lambda.
  */
 const [bundle = ''] = process.argv.slice(2);
+/** Node's own modules that are loaded by now. */
+const nodeModules = (): readonly string[] => [...Reflect.get(process, 'moduleLoadList')];
+const loadedBefore = new Set(nodeModules());
 const before = performance.now();
 const loaded: { handler(event: unknown, context: unknown): Promise<unknown> } = await import(bundle);
-process.send?.({ initMs: performance.now() - before });
+const initMs = performance.now() - before;
+process.send?.({ initMs, nodeModules: nodeModules().filter((name) => !loadedBefore.has(name)) });
 
 process.on(
   'message',

@@ -5,6 +5,8 @@ import { z } from 'zod';
 export interface LambdaProcess {
   /** From the start of the import to its end: parse, clients, stage. */
   readonly initMs: number;
+  /** Node's own modules that the import loaded, as Node calls them inside. */
+  readonly nodeModules: readonly string[];
   /** Lines on standard output so far, as they are. */
   readonly lines: readonly string[];
   invoke(event: unknown, leftMs: number): Promise<unknown>;
@@ -33,10 +35,13 @@ export async function startLambda(
     new Promise<unknown>((resolve) => child.once('message', resolve)),
     ended.then((code) => Promise.reject(new Error(`the bundle ended with code ${code}: ${errors.join('')}`))),
   ]);
-  const { initMs } = z.object({ initMs: z.number() }).parse(first);
+  const { initMs, nodeModules } = z
+    .object({ initMs: z.number(), nodeModules: z.array(z.string()) })
+    .parse(first);
   let calls = 0;
   return {
     initMs,
+    nodeModules,
     lines,
     invoke: (event, leftMs) => {
       calls += 1;
