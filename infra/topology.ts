@@ -4,7 +4,11 @@ import { type DurationMs, days, minutes, seconds } from '../shared/core/time.ts'
 export const topology = {
   receive: { timeout: seconds(10), memoryMb: 512, bodyBytesMax: 256 * 1024 },
   decide: { timeout: seconds(30), memoryMb: 512, batchSize: 10, concurrencyMax: 20 },
-  act: { timeout: seconds(60), memoryMb: 512, batchSize: 1, concurrencyMax: 20 },
+  /**
+   * A purchase is mostly waiting for the provider, so a few share an invocation and wait at once; more would all be in
+   * doubt together when it dies. Times and leases are each action's own.
+   */
+  act: { timeout: seconds(60), memoryMb: 512, batchSize: 5, concurrencyMax: 8 },
   sweep: { timeout: seconds(55), memoryMb: 512, every: minutes(1) },
   reconcile: { timeout: minutes(14), memoryMb: 512, every: minutes(60) },
   queue: {

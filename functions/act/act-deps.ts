@@ -6,6 +6,7 @@ import type { DurationMs } from '../../shared/core/time.ts';
 import type { Clock } from '../../shared/platform/clock.ts';
 import type { Log } from '../../shared/platform/log.ts';
 import type { Random } from '../../shared/platform/random.ts';
+import type { Turns } from '../../shared/platform/turns.ts';
 import type { ProviderClient, ProviderProfile } from '../../shared/providers/provider.ts';
 import type { WorkQueue } from '../../shared/queue/work-queue.ts';
 import type { Table } from '../../shared/store/table.ts';
@@ -24,6 +25,11 @@ export interface ActDeps {
   readonly random: Random;
   /** Time before the runtime ends this unit of work; a claim needs enough of it for the whole call. */
   readonly timeLeft: () => DurationMs;
+  /**
+   * Slots and claims of one process go one after the other: they meet in the account's window and in the caps' rows,
+   * and each write that loses there is paid for and made again. Calls go at once.
+   */
+  readonly inTurn: Turns;
   readonly log: Log;
   readonly notice?: (action: Action, what: string) => void;
 }

@@ -6,16 +6,16 @@ import {
   verificationExhausted,
 } from '../../shared/core/lifecycle.ts';
 import type { Finding } from '../../shared/core/outcome.ts';
-import { after, milliseconds, seconds } from '../../shared/core/time.ts';
+import { milliseconds } from '../../shared/core/time.ts';
 import { loadAction, replaceAction } from '../../shared/store/action-store.ts';
 import { loadSim, type Versioned } from '../../shared/store/event-store.ts';
 import { releaseAccountSlot } from '../../shared/store/rate-limiter.ts';
 import type { ActionRow } from '../../shared/store/rows.ts';
 import type { ActDeps } from './act-deps.ts';
-import { askBefore, confirmClaim, mayGoOn, withPrepared } from './before-call.ts';
+import { askBefore, confirmClaim, mayGoOn, type Ready, withPrepared } from './before-call.ts';
 import { change, changeOwned, waitUntil } from './change-action.ts';
 import { findPurchase } from './find-purchase.ts';
-import { callAndSettle, claimAction, slotToken, takeSlot } from './paid-call.ts';
+import { callAndSettle, claimAction, comeBackSoon, isTimeFor, slotToken, takeSlot } from './paid-call.ts';
 import { goesTogether, purchaseTogether } from './purchase-together.ts';
 
 /**
@@ -61,22 +61,30 @@ async function purchase(row: Versioned<ActionRow>, deps: ActDeps): Promise<void>
   if (confirmed === null) return;
   const prepared = await askBefore(confirmed, deps);
   if (prepared === null) return;
-  const together = goesTogether(confirmed.value.action, deps);
-  // A call for several SIMs may be followed by a question about its order.
-  const calls = together ? 2 : 1;
-  if (deps.timeLeft() < calls * deps.profile.callTimeout + deps.lease.startWithin) {
-    // With its answers, or a provider that is slow to give them would be asked for ever.
-    const soon = after(deps.clock(), seconds(1));
-    return waitUntil(withPrepared(confirmed, prepared), soon, 'too little time left for a call', deps);
-  }
-  if (together) return purchaseTogether({ row: confirmed, prepared }, deps);
-  const slot = await takeSlot(action, milliseconds(0), deps);
-  if (slot.kind === 'wait') return waitUntil(withPrepared(confirmed, prepared), slot.until, slot.why, deps);
+  const ready = { row: confirmed, prepared };
+  if (goesTogether(confirmed.value.action, deps)) return purchaseTogether(ready, deps);
+  return purchaseAlone(ready, deps);
+}
+
+async function purchaseAlone({ row, prepared }: Ready, deps: ActDeps): Promise<void> {
+  const { action } = row.value;
+  const waiting = withPrepared(row, prepared);
+  let hasSlot = false;
   try {
-    const running = await claimAction(confirmed, prepared, deps);
+    const running = await deps.inTurn(async () => {
+      // Asked here, since the turns before this one took time too.
+      if (!isTimeFor(1, deps)) return comeBackSoon(waiting, deps);
+      const slot = await takeSlot(action, milliseconds(0), deps);
+      if (slot.kind === 'wait') {
+        await waitUntil(waiting, slot.until, slot.why, deps);
+        return null;
+      }
+      hasSlot = true;
+      return claimAction(row, prepared, deps);
+    });
     if (running !== null) await callAndSettle([running], null, deps);
   } finally {
-    if (deps.limits.connectionsMax !== null)
+    if (hasSlot && deps.limits.connectionsMax !== null)
       await releaseAccountSlot(deps.table, deps.limits.provider, slotToken(action));
   }
 }

@@ -135,6 +135,12 @@ const preparedFor = minutes(2);
 
 export type PreparedAction = NonNullable<Action['prepared']>;
 
+/** An action whose questions before the call are answered. */
+export interface Ready {
+  readonly row: Versioned<ActionRow>;
+  readonly prepared: PreparedAction;
+}
+
 /** The questions before the call, or their answers of a moment ago; null when the action can't go on now. */
 export async function askBefore(row: Versioned<ActionRow>, deps: ActDeps): Promise<PreparedAction | null> {
   const { action } = row.value;

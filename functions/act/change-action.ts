@@ -16,6 +16,7 @@ import {
 import { loadSim, type Versioned } from '../../shared/store/event-store.ts';
 import type { ActionRow } from '../../shared/store/rows.ts';
 import type { ActDeps } from './act-deps.ts';
+import { actFigures } from './metrics.ts';
 
 /** Races lost to other writers before the message is left to come again. */
 export const racesMax = 8;
@@ -116,7 +117,7 @@ export async function waitUntil(
 
 async function tell(action: Action, deps: ActDeps): Promise<void> {
   const { state } = action;
-  deps.log(state.name === 'parked' ? 'warn' : 'info', `action ${state.name}`, {
+  const fields = {
     actionId: action.actionId,
     eventId: action.eventId,
     correlationId: action.correlationId,
@@ -125,7 +126,9 @@ async function tell(action: Action, deps: ActDeps): Promise<void> {
     attempts: action.attempts,
     providerOrderId: state.name === 'succeeded' ? state.providerOrderId : null,
     reason: 'reason' in state ? state.reason : 'code' in state ? state.code : null,
-  });
+  };
+  const level = state.name === 'parked' ? 'warn' : 'info';
+  deps.log(level, `action ${state.name}`, fields, (at) => actFigures(action, at));
   deps.notice?.(action, state.name);
   if (state.name === 'planned') await hint(action, state.dueAt, deps);
   if (state.name === 'unknown') await hint(action, state.verifyAt, deps);

@@ -6,11 +6,11 @@ import type { QueueLambdaResult } from '../../shared/lambda/queue-event.ts';
 import { handleWorkBatch } from '../../shared/lambda/work-batch.ts';
 import { systemClock } from '../../shared/platform/clock.ts';
 import { readEnv } from '../../shared/platform/env.ts';
-import { jsonLog } from '../../shared/platform/log.ts';
-import { emfMetrics, toStandardOutput } from '../../shared/platform/metrics.ts';
+import { measuringLog, toStandardOutput } from '../../shared/platform/metrics.ts';
 import { systemRandom } from '../../shared/platform/random.ts';
 import { createSecretFetcher } from '../../shared/platform/secrets-manager-client.ts';
 import { createSecretsManagerSource } from '../../shared/platform/secrets-manager-source.ts';
+import { takeTurns } from '../../shared/platform/turns.ts';
 import { readDeployedStage } from '../../shared/policy/deployed-stage.ts';
 import type { Stage, StageProvider } from '../../shared/policy/stage.ts';
 import { findProvider, providers } from '../../shared/providers/registry.ts';
@@ -22,18 +22,18 @@ import { dynamoTable } from '../../shared/store/dynamo-table.ts';
 import { act } from './act.ts';
 import type { ActDeps } from './act-deps.ts';
 import { envSchema } from './env.ts';
-import { actFigures } from './metrics.ts';
 
 const sendTimeoutMs = 3_000;
 
 const env = readEnv('act', envSchema, process.env);
 const stage = readDeployedStage(readBundleFile('stage.json', import.meta.url), providers);
-const metrics = emfMetrics(stage.name, toStandardOutput);
+const log = measuringLog(stage.name, systemClock, toStandardOutput);
 const edges = { region: env.AWS_REGION, credentials: null };
 const clocks = { clock: systemClock, random: systemRandom };
 const waits = { random: systemRandom, sleep: (ms: number) => sleep(ms) };
 
 const account = accountOf(stage);
+const inTurn = takeTurns();
 const table = dynamoTable({
   client: makeDynamoClient({ ...edges, endpoint: env.DYNAMODB_ENDPOINT ?? null }),
   tableName: env.TABLE_NAME,
@@ -59,10 +59,8 @@ const deps: Omit<ActDeps, 'timeLeft'> = {
   }),
   lease: { duration: durationMs(env.LEASE_MS), startWithin: durationMs(env.START_WITHIN_MS) },
   ...clocks,
-  log: jsonLog,
-  notice: (action, what) => {
-    for (const line of actFigures(action, what, systemClock())) metrics(line);
-  },
+  inTurn,
+  log,
 };
 
 const contextSchema = z.object({ getRemainingTimeInMillis: z.function({ input: [], output: z.number() }) });
@@ -71,7 +69,8 @@ const contextSchema = z.object({ getRemainingTimeInMillis: z.function({ input: [
 export async function handler(lambdaEvent: unknown, lambdaContext: unknown): Promise<QueueLambdaResult> {
   const { getRemainingTimeInMillis } = contextSchema.parse(lambdaContext);
   const timeLeft = () => durationMs(Math.max(0, getRemainingTimeInMillis()));
-  return handleWorkBatch(lambdaEvent, 'action', jsonLog, (actionId) => act(actionId, { ...deps, timeLeft }));
+  const work = (actionId: string) => act(actionId, { ...deps, timeLeft });
+  return handleWorkBatch(lambdaEvent, { kind: 'action', atOnce: true, log, work });
 }
 
 function accountOf({ name, providers: stageProviders }: Stage): StageProvider {
@@ -85,6 +84,7 @@ function accountOf({ name, providers: stageProviders }: Stage): StageProvider {
 function openClient({ id, settings, currency, limits, profile }: StageProvider): ActDeps['client'] {
   const provider = findProvider(id);
   if (provider === null) throw new Error(`act: there is no provider "${id}"`);
+  const gate = accountGate(table, { limits, profile }, clocks);
   return provider.createClient({
     settings,
     currency,
@@ -92,6 +92,6 @@ function openClient({ id, settings, currency, limits, profile }: StageProvider):
     now: systemClock,
     random: systemRandom,
     callTimeout: profile.callTimeout,
-    admit: accountGate(table, { limits, profile }, clocks),
+    admit: () => inTurn(gate),
   });
 }

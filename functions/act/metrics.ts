@@ -2,13 +2,9 @@ import type { Action } from '../../shared/core/action.ts';
 import { type EpochMs, elapsed } from '../../shared/core/time.ts';
 import type { MetricLine } from '../../shared/platform/metrics.ts';
 
-/**
- * What one change of an action adds to the figures. `what` is the new state's name, or a step in between, which adds
- * nothing.
- */
-export function actFigures(action: Action, what: string, at: EpochMs): readonly MetricLine[] {
+/** What an action's new state adds to the figures. */
+export function actFigures(action: Action, at: EpochMs): readonly MetricLine[] {
   const { state, money, sentWindow } = action;
-  if (what !== state.name) return [];
   const { provider } = action.subject;
   const lines: MetricLine[] = [
     {

@@ -20,6 +20,19 @@ import { mayGoOn, type PreparedAction } from './before-call.ts';
 import { change, changeOwned, hint, ruleOf, type WrittenRow, waitUntil } from './change-action.ts';
 import { noteHealth } from './provider-health.ts';
 
+/** Whether so many calls, one after the other, can still be made and answered before the runtime ends this worker. */
+export function isTimeFor(calls: number, deps: ActDeps): boolean {
+  return deps.timeLeft() >= calls * deps.profile.callTimeout + deps.lease.startWithin;
+}
+
+/** Leaves the rest to a worker with more time. Null, as from a claim that was not made. */
+export async function comeBackSoon(waiting: Versioned<ActionRow>, deps: ActDeps): Promise<null> {
+  // With its answers, or a provider that is slow to give them would be asked for ever.
+  const soon = after(deps.clock(), seconds(1));
+  await waitUntil(waiting, soon, 'too little time left for a call', deps);
+  return null;
+}
+
 /** Names an action's call among those in flight. */
 export function slotToken({ actionId, fence }: Action): string {
   return `${actionId}:${fence + 1}`;

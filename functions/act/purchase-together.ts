@@ -4,14 +4,13 @@ import { inState } from '../../shared/core/lifecycle.ts';
 import { after, type EpochMs, elapsed, milliseconds, seconds } from '../../shared/core/time.ts';
 import { sha256Hex } from '../../shared/platform/digest.ts';
 import { loadAction } from '../../shared/store/action-store.ts';
-import type { Versioned } from '../../shared/store/event-store.ts';
+
 import { loadPool, type PoolPlace, writePool } from '../../shared/store/pool-store.ts';
 import { releaseAccountSlot } from '../../shared/store/rate-limiter.ts';
-import type { ActionRow } from '../../shared/store/rows.ts';
 import type { ActDeps } from './act-deps.ts';
-import { type PreparedAction, withPrepared } from './before-call.ts';
+import { type Ready, withPrepared } from './before-call.ts';
 import { racesMax, ruleOf, type WrittenRow, waitUntil } from './change-action.ts';
-import { callAndSettle, claimAction, slotToken, takeSlot } from './paid-call.ts';
+import { callAndSettle, claimAction, comeBackSoon, isTimeFor, slotToken, takeSlot } from './paid-call.ts';
 
 /**
  * A call for several SIMs leaves within this of its slot; the slot counts as used for as long, so that the provider's
@@ -37,11 +36,6 @@ function simsPerCallOf(action: Action, deps: ActDeps): number {
   return rule.simsPerCall;
 }
 
-interface Ready {
-  readonly row: Versioned<ActionRow>;
-  readonly prepared: PreparedAction;
-}
-
 /**
  * Joins the pool of the action's plan, and takes it to the provider when it is this worker's turn. Each SIM keeps its
  * own claim, lease, reservation, outcome and verification; only the request is shared.
@@ -49,6 +43,8 @@ interface Ready {
 export async function purchaseTogether(own: Ready, deps: ActDeps): Promise<void> {
   const { action } = own.row.value;
   const waiting = withPrepared(own.row, own.prepared);
+  // A call for several SIMs may be followed by a question about its order.
+  if (!isTimeFor(2, deps)) return void (await comeBackSoon(waiting, deps));
   const place = placeOf(action);
   const simsPerCall = simsPerCallOf(action, deps);
   for (let race = 0; race < racesMax; race++) {
@@ -80,8 +76,10 @@ interface Lead {
 async function lead({ own, place, pool, joining }: Lead, deps: ActDeps): Promise<void> {
   const { action } = own.row.value;
   const waiting = withPrepared(own.row, own.prepared);
-  const slotAt = deps.clock();
-  const slot = await takeSlot(action, leavesWithin, deps);
+  const { slotAt, slot } = await deps.inTurn(async () => ({
+    slotAt: deps.clock(),
+    slot: await takeSlot(action, leavesWithin, deps),
+  }));
   if (slot.kind === 'wait') {
     // The pool waits for the slot too. Losing this write to another worker is fine: it goes on there.
     await writePool(deps.table, place, pool, poolInLine(joining, slot.until, deps.clock()));
@@ -117,7 +115,7 @@ async function claimMembers(
     const ready = actionId === own.row.value.action.actionId ? own : null;
     try {
       const member = ready ?? (await loadMember(actionId, place, deps));
-      const running = member === null ? null : await claimAction(member.row, member.prepared, deps);
+      const running = member === null ? null : await claimInTurn(member, deps);
       if (running !== null) claimed.push(running);
     } catch (error) {
       // Those that are claimed have reserved money and hold their SIMs: without the call they would be in doubt for
@@ -131,6 +129,10 @@ async function claimMembers(
     }
   }
   return claimed;
+}
+
+function claimInTurn({ row, prepared }: Ready, deps: ActDeps): Promise<WrittenRow | null> {
+  return deps.inTurn(() => claimAction(row, prepared, deps));
 }
 
 /**

@@ -19,6 +19,7 @@ import {
   seconds,
 } from '../../shared/core/time.ts';
 import { isEffectOfPurchase, type WebhookEvent } from '../../shared/core/webhook-event.ts';
+import { logDecision } from '../../shared/platform/decision-report.ts';
 import { sha256Hex } from '../../shared/platform/digest.ts';
 import type { Log } from '../../shared/platform/log.ts';
 import { toMessage } from '../../shared/queue/work-item.ts';
@@ -181,17 +182,7 @@ async function judge(
     end,
   });
   if (written === 'conflict') return null;
-  deps.log('info', 'event decided', {
-    eventId: event.eventId,
-    provider: event.provider,
-    kind: event.facts.kind,
-    correlationId: event.correlationId,
-    policyVersion: decided.decision.policyVersion,
-    actionId: decided.actions[0]?.actionId ?? null,
-    verdicts: decided.decision.verdicts
-      .map((v) => `${v.ruleId}:${v.verdict === 'act' ? 'act' : v.reason}`)
-      .join(' '),
-  });
+  logDecision(event, decided.decision, deps.log);
   return decided;
 }
 

@@ -4,8 +4,7 @@ import type { QueueLambdaResult } from '../../shared/lambda/queue-event.ts';
 import { handleWorkBatch } from '../../shared/lambda/work-batch.ts';
 import { systemClock } from '../../shared/platform/clock.ts';
 import { readEnv } from '../../shared/platform/env.ts';
-import { jsonLog } from '../../shared/platform/log.ts';
-import { emfMetrics, toStandardOutput } from '../../shared/platform/metrics.ts';
+import { measuringLog, toStandardOutput } from '../../shared/platform/metrics.ts';
 import { systemRandom } from '../../shared/platform/random.ts';
 import { readDeployedStage } from '../../shared/policy/deployed-stage.ts';
 import { providers } from '../../shared/providers/registry.ts';
@@ -16,13 +15,12 @@ import { makeDynamoClient } from '../../shared/store/dynamo-client.ts';
 import { dynamoTable } from '../../shared/store/dynamo-table.ts';
 import { type DecideDeps, decideEvent } from './decide.ts';
 import { envSchema } from './env.ts';
-import { decideFigures } from './metrics.ts';
 
 const sendTimeoutMs = 3_000;
 
 const env = readEnv('decide', envSchema, process.env);
 const stage = readDeployedStage(readBundleFile('stage.json', import.meta.url), providers);
-const metrics = emfMetrics(stage.name, toStandardOutput);
+const log = measuringLog(stage.name, systemClock, toStandardOutput);
 const edges = { region: env.AWS_REGION, credentials: null };
 const waits = { random: systemRandom, sleep: (ms: number) => sleep(ms) };
 const sqs = makeSqsClient({ ...edges, endpoint: env.SQS_ENDPOINT ?? null, requestTimeoutMs: sendTimeoutMs });
@@ -40,15 +38,13 @@ const deps: DecideDeps = {
   policy: stage.policy,
   events: open(env.EVENTS_QUEUE_URL),
   actionsQueue: (provider) => queues.get(provider) ?? null,
-  log: jsonLog,
-  notice: (event, decided) => {
-    for (const line of decideFigures(event, decided, systemClock())) metrics(line);
-  },
+  log,
 };
 
 /** Lambda's entry for the events queue. */
 export async function handler(lambdaEvent: unknown): Promise<QueueLambdaResult> {
-  return handleWorkBatch(lambdaEvent, 'event', jsonLog, async (eventId) => {
+  const work = async (eventId: string): Promise<void> => {
     await decideEvent(eventId, systemClock(), deps, { replay: false, generation: 1 });
-  });
+  };
+  return handleWorkBatch(lambdaEvent, { kind: 'event', atOnce: false, log, work });
 }

@@ -1,3 +1,6 @@
+import type { Decision } from '../../shared/core/decide.ts';
+import { decideUnmatched } from '../../shared/core/no-match.ts';
+import type { MatchPolicy } from '../../shared/core/policy.ts';
 import type { EpochMs } from '../../shared/core/time.ts';
 import type { Proof, WebhookEvent } from '../../shared/core/webhook-event.ts';
 import { sha256Hex } from '../../shared/platform/digest.ts';
@@ -102,17 +105,36 @@ function mayBeRotation(reason: string): boolean {
   return reason === 'wrong-signature' || reason === 'unknown-key' || reason === 'no-secret';
 }
 
+/** An event that no rule can match, with the decision that was stored with it. */
+export interface DecidedEvent {
+  readonly event: WebhookEvent;
+  readonly decision: Decision;
+}
+
 /** What was stored of an accepted callback. */
 export interface Recorded {
   readonly events: readonly WebhookEvent[];
-  /** Those of `events` that were not stored before. */
-  readonly fresh: readonly WebhookEvent[];
+  /** How many of `events` were not stored before. */
+  readonly fresh: number;
+  /** Those of the fresh ones that decide must look at. */
+  readonly undecided: readonly WebhookEvent[];
+  /** The other fresh ones. */
+  readonly decided: readonly DecidedEvent[];
 }
 
-/** Stores an accepted callback's events, each once, as received at `receivedAt`. Throws StoreError. */
+/** How an accepted callback's events are stored. */
+export interface RecordOptions {
+  /** What the events are stored with as the moment at which they came. */
+  readonly receivedAt: EpochMs;
+  readonly policy: MatchPolicy;
+  /** The moment of the decisions that are made here. */
+  readonly now: EpochMs;
+}
+
+/** Stores an accepted callback's events, each once, and decides those that no rule can match (D29). Throws StoreError. */
 export async function recordAccepted(
   accepted: Accepted,
-  receivedAt: EpochMs,
+  { receivedAt, policy, now }: RecordOptions,
   table: Table,
 ): Promise<Recorded> {
   const { names, provider, side, callback, proof, facts } = accepted;
@@ -120,12 +142,20 @@ export async function recordAccepted(
   const events = facts.map((fact) => toEvent(fact, frame));
   const timeless = new Set<string>();
   for (const [i, { eventId }] of events.entries()) if (!facts[i]?.identityIsUnique) timeless.add(eventId);
-  const evidence = evidenceOf(side, callback, provider.callbackPath);
-  const record = { callbackId: names.callbackId, evidence, events, now: receivedAt };
-  const recorded = await recordFacts(table, record, { timeless, nextId });
+  const recorded = await recordFacts(table, {
+    callbackId: names.callbackId,
+    evidence: evidenceOf(side, callback, provider.callbackPath),
+    events,
+    now: receivedAt,
+    repeats: { timeless, nextId },
+    judge: (event) => decideUnmatched(event, policy, now),
+  });
+  const fresh = recorded.filter(({ result }) => result === 'recorded');
   return {
     events: recorded.map(({ event }) => event),
-    fresh: recorded.flatMap(({ event, result }) => (result === 'recorded' ? [event] : [])),
+    fresh: fresh.length,
+    undecided: fresh.flatMap(({ event, decision }) => (decision === null ? [event] : [])),
+    decided: fresh.flatMap(({ event, decision }) => (decision === null ? [] : [{ event, decision }])),
   };
 }
 

@@ -1,3 +1,4 @@
+import type { MatchPolicy } from '../../shared/core/policy.ts';
 import type { EpochMs } from '../../shared/core/time.ts';
 import type { Log } from '../../shared/platform/log.ts';
 import type { SecretSource } from '../../shared/platform/secret-source.ts';
@@ -13,12 +14,13 @@ export interface AdmitDeps {
   readonly events: WorkQueue;
   readonly sides: readonly CallbackSide[];
   readonly providers: readonly ReceivingProvider[];
+  readonly policy: MatchPolicy;
   readonly secrets: SecretSource;
   readonly log: Log;
 }
 
 export type AdmitResult =
-  /** Its events are stored with the time at which it came; `fresh` of them were new and are queued. */
+  /** Its events are stored with the time at which it came; `fresh` of them were new, and are queued or decided. */
   | { readonly kind: 'admitted'; readonly eventIds: readonly string[]; readonly fresh: number }
   | { readonly kind: 'already-admitted'; readonly eventIds: readonly string[] }
   /** Today's secrets and settings don't prove it either. */
@@ -29,7 +31,7 @@ export type AdmitResult =
 
 /**
  * Verifies a quarantined callback again, with today's secrets and settings. When it is right now, its events are
- * stored as if it had been accepted when it came, and queued. Its age is judged by the rules, as of any event that
+ * stored as if it had been accepted when it came, and decided now or queued. Its age is judged by the rules, as of any event that
  * was received then. Idempotent: a second admission stores nothing. Throws StoreError when the store is down.
  */
 export async function admit(
@@ -53,19 +55,20 @@ export async function admit(
     return { kind: 'still-rejected', reason, detail };
   }
   const { correlationId } = accepted.value.names;
-  const { events, fresh } = await recordAccepted(accepted.value, receivedAt, deps.table);
+  const times = { receivedAt, now, policy: deps.policy };
+  const { events, fresh, undecided } = await recordAccepted(accepted.value, times, deps.table);
   const eventIds = events.map(({ eventId }) => eventId);
   // Marked after the events are stored: a crash in between leaves them stored, and the next admission says so.
   await markAdmitted(deps.table, row, { at: now, by, eventIds });
-  await queueHints(fresh, { provider, correlationId }, deps);
+  await queueHints(undecided, { provider, correlationId }, deps);
   deps.log('info', 'quarantined callback admitted', {
     provider,
     quarantineId,
     correlationId,
     events: events.length,
-    fresh: fresh.length,
+    fresh,
   });
-  return { kind: 'admitted', eventIds, fresh: fresh.length };
+  return { kind: 'admitted', eventIds, fresh };
 }
 
 async function routeOf({ provider: id }: Quarantined, deps: AdmitDeps): Promise<Route | null> {

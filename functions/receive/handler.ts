@@ -3,8 +3,7 @@ import { readBundleFile } from '../../shared/lambda/bundle-file.ts';
 import { type HttpLambdaResult, httpLambdaEventSchema } from '../../shared/lambda/http-event.ts';
 import { systemClock } from '../../shared/platform/clock.ts';
 import { readEnv } from '../../shared/platform/env.ts';
-import { jsonLog } from '../../shared/platform/log.ts';
-import { emfMetrics, toStandardOutput } from '../../shared/platform/metrics.ts';
+import { measuringLog, toStandardOutput } from '../../shared/platform/metrics.ts';
 import { systemRandom } from '../../shared/platform/random.ts';
 import { createSecretFetcher } from '../../shared/platform/secrets-manager-client.ts';
 import { createSecretsManagerSource } from '../../shared/platform/secrets-manager-source.ts';
@@ -16,7 +15,6 @@ import { makeDynamoClient } from '../../shared/store/dynamo-client.ts';
 import { dynamoTable } from '../../shared/store/dynamo-table.ts';
 import { openQuarantine } from '../../shared/store/quarantine-store.ts';
 import { envSchema } from './env.ts';
-import { receiveFigures } from './metrics.ts';
 import { type ReceiveDeps, receive } from './receive.ts';
 
 /** A hint that takes longer is left to the sweep; the provider is waiting for its answer. */
@@ -24,7 +22,7 @@ const sendTimeoutMs = 1_500;
 
 const env = readEnv('receive', envSchema, process.env);
 const stage = readReceivingStage(readBundleFile('stage.json', import.meta.url));
-const metrics = emfMetrics(stage.name, toStandardOutput);
+const log = measuringLog(stage.name, systemClock, toStandardOutput);
 const edges = { region: env.AWS_REGION, credentials: null };
 const waits = { random: systemRandom, sleep: (ms: number) => sleep(ms) };
 
@@ -49,23 +47,21 @@ const deps: ReceiveDeps = {
   }),
   sides: callbackSides,
   providers: stage.providers,
+  policy: stage.policy,
   secrets: createSecretsManagerSource({
     fetchSecret: createSecretFetcher({ region: env.AWS_REGION, endpoint: env.SECRETS_ENDPOINT ?? null }),
     secretIds: { callback: env.CALLBACK_SECRET_IDS },
     clock: systemClock,
   }),
   quarantine: openQuarantine(table),
-  log: jsonLog,
-  notice: (notice) => {
-    for (const line of receiveFigures(notice, systemClock())) metrics(line);
-  },
+  log,
 };
 
 /** Lambda's entry for the HTTP API. Never throws: what goes wrong is a 503, so that the provider tries again. */
 export async function handler(lambdaEvent: unknown): Promise<HttpLambdaResult> {
   const request = httpLambdaEventSchema.safeParse(lambdaEvent);
   if (!request.success) {
-    jsonLog('error', 'receive got no HTTP event of payload format 2.0', {
+    log('error', 'receive got no HTTP event of payload format 2.0', {
       problems: request.error.issues.length,
     });
     return unavailable;
@@ -73,7 +69,7 @@ export async function handler(lambdaEvent: unknown): Promise<HttpLambdaResult> {
   try {
     return await receive(request.data, systemClock(), deps);
   } catch (error) {
-    jsonLog('error', 'receive failed', {
+    log('error', 'receive failed', {
       requestId: request.data.requestContext.requestId,
       code: error instanceof Error && 'code' in error ? String(error.code) : null,
       error: String(error),

@@ -1,8 +1,10 @@
+import type { MatchPolicy } from '../../shared/core/policy.ts';
 import type { EpochMs } from '../../shared/core/time.ts';
 import type { WebhookEvent } from '../../shared/core/webhook-event.ts';
 import { bodyBytes, type HttpLambdaEvent, type HttpLambdaResult } from '../../shared/lambda/http-event.ts';
+import { decisionFields, decisionFigures, logDecision } from '../../shared/platform/decision-report.ts';
 import { sameText } from '../../shared/platform/digest.ts';
-import type { Log } from '../../shared/platform/log.ts';
+import type { Log, LogFields } from '../../shared/platform/log.ts';
 import type { SecretSource } from '../../shared/platform/secret-source.ts';
 import type { ReceivingProvider } from '../../shared/policy/stage.ts';
 import type { Callback, CallbackSide } from '../../shared/providers/provider.ts';
@@ -13,6 +15,7 @@ import type { Table } from '../../shared/store/table.ts';
 import {
   type Accepted,
   acceptCallback,
+  type DecidedEvent,
   no,
   queueHints,
   type Recorded,
@@ -21,6 +24,7 @@ import {
   recordAccepted,
   type Step,
 } from './accept-callback.ts';
+import { receiveFigures } from './metrics.ts';
 import { quarantine } from './quarantine-callback.ts';
 
 /** Largest body that is read. Above it: 413. Source: design, limits; the largest documented body is a SIM list. */
@@ -33,6 +37,8 @@ export interface ReceiveNotice {
   readonly provider: string | null;
   readonly events: readonly WebhookEvent[];
   readonly duplicates: number;
+  /** Those of `events` that were decided as they were stored. */
+  readonly decided: readonly DecidedEvent[];
 }
 
 export interface ReceiveDeps {
@@ -40,6 +46,8 @@ export interface ReceiveDeps {
   readonly events: WorkQueue;
   readonly sides: readonly CallbackSide[];
   readonly providers: readonly ReceivingProvider[];
+  /** For which events a rule may speak: what none can match is decided here. */
+  readonly policy: MatchPolicy;
   readonly secrets: SecretSource;
   /** Where callbacks with a bad signature are kept as evidence; null keeps none. */
   readonly quarantine: Quarantine | null;
@@ -138,7 +146,7 @@ async function store(
   };
   let recorded: Recorded;
   try {
-    recorded = await recordAccepted(accepted, now, deps.table);
+    recorded = await recordAccepted(accepted, { receivedAt: now, now, policy: deps.policy }, deps.table);
   } catch (error) {
     deps.log('error', 'callback not stored', {
       ...ids,
@@ -147,23 +155,34 @@ async function store(
     });
     return { statusCode: 503, headers: { 'retry-after': '5' }, body: '' };
   }
-  const { events, fresh } = recorded;
-  await queueHints(fresh, ids, deps);
-  const duplicates = events.length - fresh.length;
+  await queueHints(recorded.undecided, ids, deps);
+  const notice: ReceiveNotice = {
+    status: 200,
+    reason: 'stored',
+    provider: provider.id,
+    events: recorded.events,
+    duplicates: recorded.events.length - recorded.fresh,
+    decided: recorded.decided,
+  };
   const variant = proof.kind === 'signed' ? proof.variant : proof.kind;
-  const first = events[0];
-  deps.log('info', 'callback stored', {
-    ...ids,
-    eventId: first?.eventId ?? null,
-    kind: first?.facts.kind ?? null,
-    events: events.length,
-    duplicates,
-    variant,
-    bytes: callback.body.byteLength,
-  });
-  deps.notice?.({ status: 200, reason: 'stored', provider: provider.id, events, duplicates });
+  logStored({ ...ids, variant, bytes: callback.body.byteLength }, notice, deps);
+  deps.notice?.(notice);
   const { contentType, body } = provider.callbacks.acknowledgement ?? side.acknowledgement;
   return { statusCode: 200, headers: { 'content-type': contentType }, body };
+}
+
+/** One line for a callback with one fact, the decision on it included; further decisions get a line each, as decide writes. */
+function logStored(fields: LogFields, notice: ReceiveNotice, { log }: ReceiveDeps): void {
+  const { events, duplicates, decided } = notice;
+  const [first] = events;
+  const [sole] = events.length === 1 ? decided : [];
+  const what = { eventId: first?.eventId ?? null, kind: first?.facts.kind ?? null, events: events.length };
+  const verdicts = sole === undefined ? {} : decisionFields(sole.event, sole.decision);
+  log('info', 'callback stored', { ...fields, ...what, duplicates, ...verdicts }, (at) => [
+    ...receiveFigures(notice, at),
+    ...(sole === undefined ? [] : [decisionFigures(sole.event, sole.decision, at)]),
+  ]);
+  if (sole === undefined) for (const { event, decision } of decided) logDecision(event, decision, log);
 }
 
 /** The reason goes to the log only: to the caller it would be an oracle. */
@@ -174,14 +193,10 @@ function reject(
   deps: ReceiveDeps,
 ): HttpLambdaResult {
   const { status, reason, detail } = rejection;
-  deps.log('warn', 'callback rejected', {
-    provider,
-    status,
-    reason,
-    detail,
-    requestId: request.requestContext.requestId,
-    bytes: request.body?.length ?? 0,
-  });
-  deps.notice?.({ status, reason, provider, events: [], duplicates: 0 });
+  const notice: ReceiveNotice = { status, reason, provider, events: [], duplicates: 0, decided: [] };
+  const { requestId } = request.requestContext;
+  const fields = { provider, status, reason, detail, requestId, bytes: request.body?.length ?? 0 };
+  deps.log('warn', 'callback rejected', fields, (at) => receiveFigures(notice, at));
+  deps.notice?.(notice);
   return { statusCode: status, headers: {}, body: '' };
 }

@@ -17,6 +17,7 @@ import type { ILogGroup } from 'aws-cdk-lib/aws-logs';
 import { Construct } from 'constructs';
 import type { ReceivingProvider } from '../../shared/policy/stage.ts';
 import { topology } from '../topology.ts';
+import { accessLogFields } from './access-log.ts';
 import type { Deployment } from './deployment.ts';
 import { pascal } from './units.ts';
 
@@ -66,7 +67,6 @@ export class CallbackApi extends Construct {
     }
   }
 
-  /** Paths can end in a secret token, so the log names the route, never the path. It has no bodies and no headers. */
   private makeStage(accessLogs: ILogGroup, paths: readonly string[]): HttpStage {
     const throttle = {
       ThrottlingRateLimit: topology.api.requestsPerSec,
@@ -79,20 +79,7 @@ export class CallbackApi extends Construct {
       throttle: { rateLimit: topology.api.requestsPerSec, burstLimit: topology.api.burst },
       accessLogSettings: {
         destination: new LogGroupLogDestination(accessLogs),
-        format: AccessLogFormat.custom(
-          JSON.stringify({
-            requestId: '$context.requestId',
-            time: '$context.requestTime',
-            ip: '$context.identity.sourceIp',
-            method: '$context.httpMethod',
-            route: '$context.routeKey',
-            status: '$context.status',
-            responseBytes: '$context.responseLength',
-            latencyMs: '$context.responseLatency',
-            error: '$context.error.message',
-            integrationError: '$context.integrationErrorMessage',
-          }),
-        ),
+        format: AccessLogFormat.custom(JSON.stringify(accessLogFields)),
       },
     });
     const resource = stage.node.defaultChild;

@@ -101,6 +101,7 @@ export class ServiceStack extends Stack {
         CALLBACK_SECRET_IDS: this.toJsonString(Object.fromEntries(callbackSecrets)),
       } satisfies z.input<typeof receiveEnv>,
       logs: this.logsOf('receive'),
+      runsOften: true,
       grants: [
         inTable(state, ['dynamodb:PutItem'], ['EVENT#*', 'CALLBACK#*', 'QUARANTINE#*']),
         inTable(state, ['dynamodb:GetItem', 'dynamodb:UpdateItem'], ['QUARANTINE#*']),
@@ -122,6 +123,7 @@ export class ServiceStack extends Stack {
         ACTIONS_QUEUE_URLS: this.actionsQueueUrls(),
       } satisfies z.input<typeof decideEnv>,
       logs: this.logsOf('decide'),
+      runsOften: true,
       grants: [
         {
           actions: ['dynamodb:BatchGetItem', 'dynamodb:GetItem', 'dynamodb:PutItem'],
@@ -151,6 +153,7 @@ export class ServiceStack extends Stack {
         START_WITHIN_MS: String(topology.lease.startWithin),
       } satisfies z.input<typeof actEnv>,
       logs: this.logsOf(actName(provider)),
+      runsOften: true,
       grants: [
         {
           actions: ['dynamodb:BatchGetItem', 'dynamodb:GetItem', 'dynamodb:PutItem', 'dynamodb:UpdateItem'],
@@ -180,6 +183,7 @@ export class ServiceStack extends Stack {
         ABSENT_PROVIDERS: JSON.stringify(absentProviders),
       } satisfies z.input<typeof sweepEnv>,
       logs: this.logsOf('sweep'),
+      runsOften: false,
       grants: [
         { actions: ['dynamodb:BatchGetItem', 'dynamodb:PutItem'], resources: [state.table.tableArn] },
         {
@@ -205,6 +209,7 @@ export class ServiceStack extends Stack {
         API_SECRET_IDS: this.toJsonString({ [provider]: its.secretArns.api }),
       } satisfies z.input<typeof reconcileEnv>,
       logs: this.logsOf(reconcileName(provider)),
+      runsOften: false,
       grants: [
         {
           actions: ['dynamodb:BatchGetItem', 'dynamodb:GetItem', 'dynamodb:PutItem', 'dynamodb:UpdateItem'],

@@ -6,6 +6,7 @@ import {
   LoggingFormat,
   RecursiveLoop,
   Runtime,
+  SystemLogLevel,
 } from 'aws-cdk-lib/aws-lambda';
 import type { ILogGroup } from 'aws-cdk-lib/aws-logs';
 import { Construct } from 'constructs';
@@ -28,6 +29,12 @@ export interface WorkFunctionProps {
   /** Typed by the function's env.ts where it is made. */
   readonly environment: Readonly<Record<string, string>>;
   readonly logs: ILogGroup;
+  /**
+   * True for a function that runs for each message: Lambda's own lines are then written for invocations that fail only.
+   * What they say of the others stands in Lambda's metrics; at two lines each they would be a third of the log.
+   * Source: Lambda developer guide, "Log-level filtering", system log level event mapping.
+   */
+  readonly runsOften: boolean;
   readonly grants: readonly Grant[];
 }
 
@@ -67,6 +74,7 @@ export class WorkFunction extends Construct {
       environment: { ...props.environment, NODE_OPTIONS: '--enable-source-maps' },
       logGroup: props.logs,
       loggingFormat: LoggingFormat.JSON,
+      systemLogLevelV2: props.runsOften ? SystemLogLevel.WARN : SystemLogLevel.INFO,
       // A hint that comes back is our way of waiting. It ends by the work's own due times and limits, while Lambda's
       // loop detection would cut it after 16 rounds. Source: Lambda developer guide, "recursive loop detection".
       recursiveLoop: RecursiveLoop.ALLOW,

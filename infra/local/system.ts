@@ -17,6 +17,7 @@ import type { Clock } from '../../shared/platform/clock.ts';
 import type { Log } from '../../shared/platform/log.ts';
 import type { Random } from '../../shared/platform/random.ts';
 import type { SecretSource } from '../../shared/platform/secret-source.ts';
+import { type Turns, takeTurns } from '../../shared/platform/turns.ts';
 import type { Stage, StageProvider } from '../../shared/policy/stage.ts';
 import type { OpenClient, Provider } from '../../shared/providers/provider.ts';
 import type { WorkQueue } from '../../shared/queue/work-queue.ts';
@@ -69,9 +70,11 @@ const drainMax = 100_000;
 
 /** Wires the functions to one machine's engines: the composition root of the local world. */
 export function openLocalSystem(world: LocalWorld): LocalSystem {
-  const clients = new Map(
-    world.stage.providers.map((provider) => [provider.id, openClient(provider, world)]),
-  );
+  const accounts = world.stage.providers.map((provider) => {
+    const inTurn = takeTurns();
+    return { provider, client: openClient(provider, inTurn, world), inTurn };
+  });
+  const clients = new Map(accounts.map(({ provider, client }) => [provider.id, client]));
   const sources: readonly QueueSource[] = [
     {
       name: 'events',
@@ -79,7 +82,7 @@ export function openLocalSystem(world: LocalWorld): LocalSystem {
       batchSize: topology.decide.batchSize,
       handler: decideHandler(world),
     },
-    ...world.stage.providers.map((provider) => actSource(provider, clientOf(clients, provider.id), world)),
+    ...accounts.map((account) => actSource(account, world)),
   ];
   const quarantine = openQuarantine(world.table);
   return {
@@ -114,10 +117,15 @@ async function answer(
     events: world.events,
     sides: world.providers.map((provider) => provider.callbacks),
     providers: world.stage.providers,
+    policy: world.stage.policy,
     secrets: world.secrets,
     quarantine,
     log: world.log,
-    notice: (notice) => world.watch?.received(notice),
+    notice: (notice) => {
+      world.watch?.received(notice);
+      for (const { event, decision } of notice.decided)
+        world.watch?.decided(event, { decision, actions: [], sim: null });
+    },
   };
   try {
     return await receive(event, world.clock(), deps);
@@ -160,13 +168,19 @@ function decideHandler(world: LocalWorld): QueueSource['handler'] {
     log: world.log,
     notice: (event, decided) => world.watch?.decided(event, decided),
   };
-  return (batch) =>
-    handleWorkBatch(batch, 'event', world.log, async (eventId) => {
-      await decideEvent(eventId, world.clock(), deps, { replay: false, generation: 1 });
-    });
+  const work = async (eventId: string): Promise<void> => {
+    await decideEvent(eventId, world.clock(), deps, { replay: false, generation: 1 });
+  };
+  return (batch) => handleWorkBatch(batch, { kind: 'event', atOnce: false, log: world.log, work });
 }
 
-function actSource(provider: StageProvider, client: OpenClient, world: LocalWorld): QueueSource {
+interface Account {
+  readonly provider: StageProvider;
+  readonly client: OpenClient;
+  readonly inTurn: Turns;
+}
+
+function actSource({ provider, client, inTurn }: Account, world: LocalWorld): QueueSource {
   const queue = world.actions.get(provider.id);
   if (!queue) throw new Error(`provider ${provider.id} has no actions queue`);
   const deps: Omit<ActDeps, 'timeLeft'> = {
@@ -179,19 +193,20 @@ function actSource(provider: StageProvider, client: OpenClient, world: LocalWorl
     lease: topology.lease,
     clock: world.clock,
     random: world.random,
+    inTurn,
     log: world.log,
     notice: (action, what) => world.watch?.acted(action, what),
   };
+  const work = (actionId: string) => act(actionId, { ...deps, timeLeft: () => topology.act.timeout });
   const handler: QueueSource['handler'] = (batch) =>
-    handleWorkBatch(batch, 'action', world.log, (actionId) =>
-      act(actionId, { ...deps, timeLeft: () => topology.act.timeout }),
-    );
+    handleWorkBatch(batch, { kind: 'action', atOnce: true, log: world.log, work });
   return { name: `actions-${provider.id}`, queue, batchSize: topology.act.batchSize, handler };
 }
 
-function openClient(stageProvider: StageProvider, world: LocalWorld): OpenClient {
+function openClient(stageProvider: StageProvider, inTurn: Turns, world: LocalWorld): OpenClient {
   const provider = world.providers.find((p) => p.id === stageProvider.id);
   if (!provider) throw new Error(`there is no provider ${stageProvider.id}`);
+  const gate = accountGate(world.table, stageProvider, world);
   return provider.createClient({
     settings: stageProvider.settings,
     currency: stageProvider.currency,
@@ -199,7 +214,7 @@ function openClient(stageProvider: StageProvider, world: LocalWorld): OpenClient
     now: world.clock,
     random: world.random,
     callTimeout: stageProvider.profile.callTimeout,
-    admit: accountGate(world.table, stageProvider, world),
+    admit: () => inTurn(gate),
   });
 }
 

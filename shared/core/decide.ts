@@ -1,5 +1,6 @@
 import type { Action, PurchaseOrder } from './action.ts';
-import type { Condition, Policy, Rule } from './policy.ts';
+import { noMatch, type Pass, passVerdict } from './no-match.ts';
+import type { Policy, Rule } from './policy.ts';
 import type { SimState } from './sim-state.ts';
 import { after, before, type EpochMs, elapsed, minutes } from './time.ts';
 import { isEffectOfPurchase, orderOf, type WebhookEvent } from './webhook-event.ts';
@@ -69,7 +70,7 @@ export function decide(input: DecideInput): Decided {
   for (const rule of input.policy.rules.filter((r) => r.provider === input.event.provider)) {
     const pass = reasonToPass(rule, input, sim);
     if (pass) {
-      verdicts.push({ ruleId: rule.ruleId, verdict: 'pass', ...pass });
+      verdicts.push(passVerdict(rule, pass));
       continue;
     }
     const action = planAction(rule, input);
@@ -96,16 +97,11 @@ export function withoutActions(decided: Decided, detail: string): Decided {
   return { decision: { ...decided.decision, verdicts }, actions: [], sim: null };
 }
 
-interface Pass {
-  readonly reason: PassReason;
-  readonly detail: string;
-}
-
 /** The ladder of checks, cheapest and most telling first; null means that the rule acts. */
 function reasonToPass(rule: Rule, input: DecideInput, sim: SimState | null): Pass | null {
   const { event, now } = input;
-  const mismatch = mismatchOf(rule.when, event);
-  if (mismatch) return { reason: 'no-match', detail: mismatch };
+  const mismatch = noMatch(rule, event);
+  if (mismatch) return mismatch;
   if (!rule.enabled) return { reason: 'disabled', detail: 'the rule is switched off in the stage' };
   const age = elapsed(event.occurredAt ?? event.receivedAt, now);
   if (age > rule.when.maxEventAge) {
@@ -123,32 +119,6 @@ function reasonToPass(rule: Rule, input: DecideInput, sim: SimState | null): Pas
   }
   if (sim.openActionId !== null) return { reason: 'sim-has-open-action', detail: sim.openActionId };
   return null;
-}
-
-/** The first part of a condition that the event does not meet; null when it meets all. */
-function mismatchOf(when: Condition, event: WebhookEvent): string | null {
-  const { facts } = event;
-  if (facts.kind === 'unknown') return 'unknown notifications are never acted on';
-  if (facts.kind !== when.kind) return `kind is ${facts.kind}`;
-  if (facts.kind === 'usage-alert' && !allows(when.alerts, facts.alert)) return `alert is ${facts.alert}`;
-  if (facts.kind === 'order-status' && !allows(when.statuses, facts.status))
-    return `status is ${facts.status}`;
-  if (facts.kind === 'plan-reminder' && !allows(when.warnings, facts.warning))
-    return `warning is ${facts.warning}`;
-  const packageCode = orderOf(facts)?.packageCode ?? null;
-  if (when.packageCodes !== null && (packageCode === null || !when.packageCodes.includes(packageCode))) {
-    return `package is ${packageCode ?? 'not named'}`;
-  }
-  const digits = event.subject?.simId ?? '';
-  if (when.simPrefixes !== null && !when.simPrefixes.some((prefix) => digits.startsWith(prefix))) {
-    return 'the SIM has none of the prefixes';
-  }
-  return null;
-}
-
-/** A value outside our vocabulary (`unknown`) passes no list, and an absent list never lets it through either. */
-function allows<T extends string>(list: readonly T[] | null, value: T): boolean {
-  return value !== 'unknown' && (list === null || list.includes(value));
 }
 
 /**

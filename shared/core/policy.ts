@@ -17,6 +17,19 @@ export interface Condition {
   readonly maxEventAge: DurationMs;
 }
 
+/** What of a rule says whether it speaks for an event at all, whatever the event's age and its SIM's state. */
+export interface MatchRule {
+  readonly ruleId: string;
+  readonly provider: ProviderId;
+  readonly when: Omit<Condition, 'maxEventAge'>;
+}
+
+/** The same of everything that the operator decided. */
+export interface MatchPolicy {
+  readonly version: string;
+  readonly rules: readonly MatchRule[];
+}
+
 /** Operator's policy: when this kind of event, under these guards, do that action. */
 export interface Rule {
   readonly ruleId: string;

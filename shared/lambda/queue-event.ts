@@ -23,23 +23,29 @@ export interface QueueLambdaResult {
   readonly batchItemFailures: readonly { readonly itemIdentifier: string }[];
 }
 
-/**
- * Handles each record by itself, so that one that fails does not take the others with it. `handle` throws for what
- * must be delivered again, and only for that.
- */
+export interface EachRecord {
+  /** Throws for what must be delivered again, and only for that. */
+  readonly handle: (record: QueueRecord) => Promise<void>;
+  readonly onFailure: (record: QueueRecord, error: unknown) => void;
+  /** All at once, or one after the other. */
+  readonly atOnce: boolean;
+}
+
+/** Handles each record by itself, so that one that fails does not take the others with it. */
 export async function handleEach(
   records: readonly QueueRecord[],
-  handle: (record: QueueRecord) => Promise<void>,
-  onFailure: (record: QueueRecord, error: unknown) => void,
+  { handle, onFailure, atOnce }: EachRecord,
 ): Promise<QueueLambdaResult> {
   const batchItemFailures: { itemIdentifier: string }[] = [];
-  for (const record of records) {
+  const one = async (record: QueueRecord): Promise<void> => {
     try {
       await handle(record);
     } catch (error) {
       onFailure(record, error);
       batchItemFailures.push({ itemIdentifier: record.messageId });
     }
-  }
+  };
+  if (atOnce) await Promise.all(records.map(one));
+  else for (const record of records) await one(record);
   return { batchItemFailures };
 }

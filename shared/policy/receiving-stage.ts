@@ -1,16 +1,35 @@
 import { z } from 'zod';
+import type { MatchPolicy } from '../core/policy.ts';
 import { durationMs } from '../core/time.ts';
+import { eventKinds, orderStatuses, planWarnings, usageAlerts } from '../core/webhook-event.ts';
 import type { ReceivingProvider, Stage } from './stage.ts';
 
 const durationMsSchema = z.number().int().nonnegative().transform(durationMs);
 
 /**
- * What receive gets of a checked stage: where callbacks arrive and how they are proven; no rule, no price, no address
- * of a provider. Reading a whole stage would pull every provider's client into the function that must start fastest.
+ * What receive gets of a checked stage: where callbacks arrive, how they are proven, and for which events a rule may
+ * speak; no plan, no price, no address of a provider. Reading a whole stage would pull every provider's client into the
+ * function that must start fastest.
  */
 const receivingStageSchema = z.strictObject({
   name: z.string().min(1),
-  policyVersion: z.string().min(1),
+  policy: z.strictObject({
+    version: z.string().min(1),
+    rules: z.array(
+      z.strictObject({
+        ruleId: z.string().min(1),
+        provider: z.string().min(1),
+        when: z.strictObject({
+          kind: z.enum(eventKinds),
+          alerts: z.array(z.enum(usageAlerts)).nullable(),
+          statuses: z.array(z.enum(orderStatuses)).nullable(),
+          warnings: z.array(z.enum(planWarnings)).nullable(),
+          packageCodes: z.array(z.string()).nullable(),
+          simPrefixes: z.array(z.string()).nullable(),
+        }),
+      }),
+    ),
+  }),
   providers: z.array(
     z.strictObject({
       id: z.string().min(1),
@@ -31,7 +50,7 @@ const receivingStageSchema = z.strictObject({
 
 export interface ReceivingStage {
   readonly name: string;
-  readonly policyVersion: string;
+  readonly policy: MatchPolicy;
   readonly providers: readonly ReceivingProvider[];
 }
 
@@ -39,7 +58,14 @@ export interface ReceivingStage {
 export function receivingStageOf(stage: Stage): ReceivingStage {
   return {
     name: stage.name,
-    policyVersion: stage.policy.version,
+    policy: {
+      version: stage.policy.version,
+      rules: stage.policy.rules.map(({ ruleId, provider, when: { maxEventAge: _, ...when } }) => ({
+        ruleId,
+        provider,
+        when,
+      })),
+    },
     providers: stage.providers.map(({ id, currency, callbackPath, callbacks }) => ({
       id,
       currency,

@@ -59,18 +59,28 @@ const repetitionWindow = days(7);
 /** Times that the same timeless fact can come anew within the time that events are kept. */
 const repeatsMax = 20;
 
+/** A callback whose facts may be known already, and some of which are decided as they are stored. */
+export interface FactsRecord extends CallbackRecord {
+  readonly repeats: Repeats;
+  /** The decision on an event that needs nothing but itself and the rules; null for one that decide must look at. */
+  readonly judge: (event: WebhookEvent) => Decision | null;
+}
+
 export interface RecordedEvent {
   /** The event as stored, or as it was stored before. */
   readonly event: WebhookEvent;
   readonly result: 'recorded' | 'duplicate';
+  /** The decision that was stored with it; null for one that waits for decide, and for a duplicate. */
+  readonly decision: Decision | null;
 }
 
-/** `recordFacts` for events whose identity is theirs alone. */
+/** `recordFacts` for events whose identity is theirs alone and that all wait for decide. */
 export async function recordCallback(
   table: Table,
   record: CallbackRecord,
 ): Promise<readonly RecordedEvent['result'][]> {
-  const recorded = await recordFacts(table, record, { timeless: new Set(), nextId: (eventId) => eventId });
+  const repeats: Repeats = { timeless: new Set(), nextId: (eventId) => eventId };
+  const recorded = await recordFacts(table, { ...record, repeats, judge: () => null });
   return recorded.map(({ result }) => result);
 }
 
@@ -78,11 +88,7 @@ export async function recordCallback(
  * Stores a callback's events, each once: a fact that is there already is a `duplicate`. One write for a callback
  * that reports one fact. Throws StoreError; then some events may be stored, and a repeated delivery stores the rest.
  */
-export async function recordFacts(
-  table: Table,
-  record: CallbackRecord,
-  repeats: Repeats,
-): Promise<readonly RecordedEvent[]> {
+export async function recordFacts(table: Table, record: FactsRecord): Promise<readonly RecordedEvent[]> {
   const inline = record.events.length === 1 && record.evidence.body.byteLength <= inlineEvidenceBytesMax;
   if (!inline) {
     await table.write([
@@ -91,11 +97,11 @@ export async function recordFacts(
   }
   const evidence = inline ? record.evidence : null;
   const [first, second] = record.events;
-  if (first !== undefined && second === undefined) return [await recordFact(table, first, evidence, repeats)];
+  if (first !== undefined && second === undefined) return [await recordFact(table, first, evidence, record)];
   const results: RecordedEvent[] = [];
   for (let i = 0; i < record.events.length; i += writesAtOnce) {
     const chunk = record.events.slice(i, i + writesAtOnce);
-    results.push(...(await Promise.all(chunk.map((event) => recordFact(table, event, evidence, repeats)))));
+    results.push(...(await Promise.all(chunk.map((event) => recordFact(table, event, evidence, record)))));
   }
   return results;
 }
@@ -104,27 +110,38 @@ async function recordFact(
   table: Table,
   first: WebhookEvent,
   evidence: Evidence | null,
-  repeats: Repeats,
+  { repeats, judge }: Pick<FactsRecord, 'repeats' | 'judge'>,
 ): Promise<RecordedEvent> {
   let event = first;
   for (let repeat = 0; repeat < repeatsMax; repeat++) {
-    const row: EventRow = { event, state: 'recorded', decisions: [], evidence, sweeps: 0 };
-    const written = await table.write([
-      { kind: 'insert', item: eventItem(row, after(event.receivedAt, eventGrace)) },
-    ]);
-    if (written.ok) return { event, result: 'recorded' };
+    const recorded: EventRow = { event, state: 'recorded', decisions: [], evidence, sweeps: 0 };
+    const decision = judge(event);
+    const item =
+      decision === null
+        ? eventItem(recorded, after(event.receivedAt, eventGrace))
+        : eventItem(decidedRow(recorded, decision), null);
+    const written = await table.write([{ kind: 'insert', item }]);
+    if (written.ok) return { event, result: 'recorded', decision };
     const found = written.failed[0]?.found ?? null;
-    if (found === null) return { event, result: 'duplicate' };
+    if (found === null) return { event, result: 'duplicate', decision: null };
     const stored = readRow('event', found);
     const since = stored.event.receivedAt;
     if (!repeats.timeless.has(first.eventId) || after(since, repetitionWindow) > event.receivedAt) {
       await upgradeProof(table, { value: stored, version: found.version }, event);
-      return { event: stored.event, result: 'duplicate' };
+      return { event: stored.event, result: 'duplicate', decision: null };
     }
     event = { ...first, eventId: repeats.nextId(event.eventId, since) };
   }
-  return { event, result: 'duplicate' };
+  return { event, result: 'duplicate', decision: null };
 }
+
+/** A row as it stands once a decision was made on its event, by receive or by decide. */
+function decidedRow(row: EventRow, decision: Decision): EventRow {
+  return { ...row, state: 'decided', decisions: [...row.decisions, decision].slice(-decisionsMax) };
+}
+
+/** Judgements that an event remembers: its own, and the latest replays. */
+const decisionsMax = 20;
 
 /** A signed copy of a fact that came unsigned first proves it. Losing the race leaves it to be confirmed by a query. */
 async function upgradeProof(table: Table, stored: Versioned<EventRow>, copy: WebhookEvent): Promise<void> {
@@ -214,11 +231,7 @@ export async function loadOrderEnd(
 
 /** Writes a decision whole or not at all. `conflict`: someone else was first; read again and decide anew. */
 export async function writeDecision(table: Table, write: DecisionWrite): Promise<'written' | 'conflict'> {
-  const row: EventRow = {
-    ...write.event.value,
-    state: 'decided',
-    decisions: [...write.event.value.decisions, write.decision].slice(-20),
-  };
+  const row = decidedRow(write.event.value, write.decision);
   const changes: Change[] = [
     replaceOrInsert(eventItem(row, null), write.event.version),
     ...write.actions.map(

@@ -38,7 +38,7 @@ export const burstBench: Bench = async ({ quick }) => {
       },
     }),
     wrapProvider: (provider) => {
-      const instant = instantProvider(provider);
+      const instant = instantProvider(provider, { asks: false });
       return {
         ...instant,
         createClient: (deps) => {

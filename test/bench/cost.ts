@@ -1,5 +1,5 @@
 import { type Metered, runMeteredFlow } from './metered-flow.ts';
-import { assumptions, prices, services } from './prices.ts';
+import { accessLogSample, assumptions, prices, services } from './prices.ts';
 import { type Bench, round } from './report.ts';
 
 /** What one piece of work asks of AWS. */
@@ -15,51 +15,37 @@ interface Usage {
 }
 
 /**
- * Dollars per million callbacks, from calls and units that are counted while the real functions run, and from prices
- * and assumptions in prices.ts. The Powertools build is counted from its documented calls: an idempotency record
- * put and updated, the event put, a message sent; no indexes, no evidence, no second look at a purchase. Source of the
- * calls: Powertools for AWS Lambda (TypeScript), Idempotency: a conditional put before and an update after.
+ * Dollars per million callbacks, from calls, units and log bytes that are counted while the real functions run, and
+ * from prices and assumptions in prices.ts. The Powertools build is counted from its documented calls: an idempotency
+ * record put and updated, the event put, a message sent; no indexes, no evidence, no second look at a purchase; its log
+ * is taken to be as long as ours. Source of the calls: Powertools for AWS Lambda (TypeScript), Idempotency: a
+ * conditional put before and an update after.
  */
 export const costBench: Bench = async () => {
   const flow = await runMeteredFlow();
-  const { eventsPerBatch, receiveMs, decideMsPerEvent, actMs, logBytes } = assumptions;
-  const stages: Readonly<Record<string, Usage>> = {
-    'receive, new': usageOf(flow.accepted, {
-      httpApi: 1,
-      batch: 1,
-      ms: receiveMs,
-      logBytes: logBytes.receive,
-    }),
-    'receive, duplicate': usageOf(flow.duplicate, {
-      httpApi: 1,
-      batch: 1,
-      ms: receiveMs,
-      logBytes: logBytes.receive,
-    }),
-    'decide, no action': usageOf(flow.passed, {
+  const { eventsPerBatch, actionsPerBatch, receiveMs, decideMsPerEvent } = assumptions;
+  const receive = { httpApi: 1, batch: 1, ms: receiveMs };
+  const decide = { httpApi: 0, batch: eventsPerBatch, ms: decideMsPerEvent };
+  const stages = {
+    'receive, new': usageOf(flow.accepted, receive),
+    'receive, duplicate': usageOf(flow.duplicate, receive),
+    'receive, no rule can match': usageOf(flow.unmatched, receive),
+    'decide, a rule passes': usageOf(flow.passed, decide),
+    'decide, one action': usageOf(flow.decided, decide),
+    'act, one by itself': usageOf(flow.acted, { httpApi: 0, batch: 1, ms: actMsOf(1) }),
+    'act, in a full batch': usageOf(flow.acted, {
       httpApi: 0,
-      batch: eventsPerBatch,
-      ms: decideMsPerEvent,
-      logBytes: logBytes.decide,
+      batch: actionsPerBatch,
+      ms: actMsOf(actionsPerBatch),
     }),
-    'decide, one action': usageOf(flow.decided, {
-      httpApi: 0,
-      batch: eventsPerBatch,
-      ms: decideMsPerEvent,
-      logBytes: logBytes.decide,
-    }),
-    'act, answered at once': usageOf(flow.acted, { httpApi: 0, batch: 1, ms: actMs, logBytes: logBytes.act }),
   };
-  const sum = (...names: readonly string[]): Usage =>
-    names.map((name) => stages[name] ?? zero).reduce(add, zero);
+  const sum = (...names: readonly (keyof typeof stages)[]): Usage =>
+    names.map((name) => stages[name]).reduce(add, zero);
   const powertools: Usage = {
-    ...zero,
-    httpApi: 1,
+    ...stages['receive, new'],
     writeUnits: 3,
+    readUnits: 0,
     sqs: 1,
-    lambdaRequests: 1,
-    lambdaMs: receiveMs,
-    logBytes: logBytes.receive + logBytes.invocation,
   };
   // Receives, puts the event on a bus, and a second function behind a rule takes it from there, once.
   const eventBridge: Usage = {
@@ -68,22 +54,20 @@ export const costBench: Bench = async () => {
     eventBridge: 1,
     lambdaRequests: 2,
     lambdaMs: 2 * receiveMs,
-    logBytes: 2 * powertools.logBytes,
+    logBytes: powertools.logBytes + stages['decide, a rule passes'].logBytes,
   };
-  // The least that AWS asks for: one request, one write of a KB without an index, one send, one invocation.
-  const floor: Usage = {
-    ...zero,
-    httpApi: 1,
-    writeUnits: 1,
-    sqs: 1,
-    lambdaRequests: 1,
-    lambdaMs: receiveMs,
-    logBytes: logBytes.invocation,
-  };
+  // The least that AWS asks for: one request, one write of a KB without an index, one send, one invocation, no log.
+  const floor: Usage = { ...zero, httpApi: 1, writeUnits: 1, sqs: 1, lambdaRequests: 1, lambdaMs: receiveMs };
   const all: Readonly<Record<string, Usage>> = {
     ...stages,
-    'callback without action': sum('receive, new', 'decide, no action'),
-    'callback with one action': sum('receive, new', 'decide, one action', 'act, answered at once'),
+    'callback that no rule can match': stages['receive, no rule can match'],
+    'callback that a rule asks for and passes': sum('receive, new', 'decide, a rule passes'),
+    'callback with one purchase, in full batches': sum(
+      'receive, new',
+      'decide, one action',
+      'act, in a full batch',
+    ),
+    'callback with one purchase, by itself': sum('receive, new', 'decide, one action', 'act, one by itself'),
     'floor: one write, one send, nothing else': floor,
     'Powertools build, receive only': powertools,
     'EventBridge and Powertools, receive and consume': eventBridge,
@@ -94,14 +78,28 @@ export const costBench: Bench = async () => {
     rows: Object.entries(all).map(([name, usage]) => [name, ...dollarsPerMillion(usage).map(round)]),
     notes: [
       ...Object.entries(all).map(
-        ([name, { writeUnits, readUnits, sqs }]) =>
-          `${name}: ${writeUnits} write units, ${readUnits} read units, ${round(sqs)} SQS requests`,
+        ([name, { writeUnits, readUnits, sqs, logBytes }]) =>
+          `${name}: ${writeUnits} write units, ${readUnits} read units, ${round(sqs)} SQS requests, ${Math.round(logBytes)} bytes of log`,
       ),
+      ...Object.entries<Metered>({ ...flow }).map(
+        ([name, { table }]) => `${name} writes ${describeWrites(table)}`,
+      ),
+      'A purchase that comes alone is billed alone; batches are full only while purchases wait.',
       `Svix takes a million messages in a month for $${round((1_000_000 - services.svix.included) * services.svix.perMessage)} and hands them on.`,
       `Hookdeck begins at $${services.hookdeck.perMonth} a month with ${services.hookdeck.included} events; what further ones cost was not to be found.`,
     ],
   };
 };
+
+/** Each write or transaction with what it changes and the units of each. */
+function describeWrites({ writes }: Metered['table']): string {
+  return writes.map(({ what, units }) => `${units} (${what.join(', ')})`).join(', then ');
+}
+
+/** Billed milliseconds per purchase of an invocation that makes so many: they wait for the provider at once. */
+function actMsOf(together: number): number {
+  return (assumptions.actMs + (together - 1) * assumptions.actMsPerTurn) / together;
+}
 
 const zero: Usage = {
   httpApi: 0,
@@ -128,9 +126,10 @@ function add(a: Usage, b: Usage): Usage {
 }
 
 function usageOf(
-  { table, queue }: Metered,
-  how: { readonly httpApi: number; readonly batch: number; readonly ms: number; readonly logBytes: number },
+  { table, queue, logLines }: Metered,
+  how: { readonly httpApi: number; readonly batch: number; readonly ms: number },
 ): Usage {
+  const lines = logLines.reduce((bytes, line) => bytes + line, 0);
   return {
     httpApi: how.httpApi,
     writeUnits: table.writeUnits,
@@ -138,10 +137,12 @@ function usageOf(
     sqs: queue.sends + (queue.receives + queue.acknowledges) / how.batch,
     lambdaRequests: 1 / how.batch,
     lambdaMs: how.ms,
-    logBytes: how.logBytes + assumptions.logBytes.invocation / how.batch,
+    logBytes: lines + how.httpApi * accessLogBytes,
     eventBridge: 0,
   };
 }
+
+const accessLogBytes = Buffer.byteLength(JSON.stringify(accessLogSample)) + 1;
 
 function dollarsPerMillion(usage: Usage): readonly number[] {
   const { items } = prices;
@@ -160,6 +161,7 @@ function dollarsPerMillion(usage: Usage): readonly number[] {
 }
 
 function describeAssumptions(): string {
-  const { receiveMs, decideMsPerEvent, actMs, memoryGb, eventsPerBatch } = assumptions;
-  return `receive ${receiveMs} ms, decide ${decideMsPerEvent} ms an event in batches of ${eventsPerBatch}, act ${actMs} ms, ${memoryGb} GB`;
+  const { receiveMs, decideMsPerEvent, actMs, actMsPerTurn, memoryGb, eventsPerBatch, actionsPerBatch } =
+    assumptions;
+  return `receive ${receiveMs} ms, decide ${decideMsPerEvent} ms an event in batches of ${eventsPerBatch}, act ${actMs} ms in batches of ${actionsPerBatch} that wait at once with ${actMsPerTurn} ms more for each further one, ${memoryGb} GB`;
 }

@@ -82,7 +82,7 @@ async function oneRound(
   const world = openBenchWorld({
     simulatorUrl: 'http://127.0.0.1:1',
     clock,
-    wrapProvider: instantProvider,
+    wrapProvider: (provider) => instantProvider(provider, { asks: false }),
     ...engines,
     withoutCaps: true,
   });

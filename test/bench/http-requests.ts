@@ -9,16 +9,30 @@ const secret = new Secret(simulatorDefaults.eiotclub.callbackSecret);
 
 /** A low-data alert of EIOTCLUB for SIM number `index`, signed; each has an id of its own. About 250 bytes. */
 export function alertBody(index: number, sims = Number.POSITIVE_INFINITY, atMs = signedAtMs): string {
-  const sim = index % sims;
+  return signedBody(index, sims, atMs, { event: 'FlowAlert', alert_type: 1, alert_value: '98.5' });
+}
+
+/** The notice that a card went to an IMEI pool, of which no rule of the local stage speaks. Source: protocols/eiotclub.md, section 3. */
+export function cardMovedBody(index: number): string {
+  return signedBody(index, Number.POSITIVE_INFINITY, signedAtMs, {
+    event: 'CardMovedInIMEIPool',
+    plockGroupId: 1024,
+  });
+}
+
+function signedBody(
+  index: number,
+  sims: number,
+  atMs: number,
+  what: Readonly<Record<string, string | number>>,
+): string {
   const signed = signEiotclubCallback(
     {
       id: `bench-${index}`,
-      event: 'FlowAlert',
       timestamp: String(Math.floor(atMs / 1_000)),
       nonce: '95977',
-      iccid: `89852${String(10_000_000_000_000 + sim).slice(1)}`,
-      alert_type: 1,
-      alert_value: '98.5',
+      iccid: `89852${String(10_000_000_000_000 + (index % sims)).slice(1)}`,
+      ...what,
     },
     secret,
   );

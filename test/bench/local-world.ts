@@ -3,7 +3,7 @@ import { aimAtSimulator, checkStage, loadStageFile } from '../../infra/local/loa
 import { memorySecretSource } from '../../infra/local/local-secrets.ts';
 import { type LocalSystem, openLocalSystem, type Watch } from '../../infra/local/system.ts';
 import type { Clock } from '../../shared/platform/clock.ts';
-import { silentLog } from '../../shared/platform/log.ts';
+import { type Log, silentLog } from '../../shared/platform/log.ts';
 import { seededRandom } from '../../shared/platform/random.ts';
 import type { SecretSource } from '../../shared/platform/secret-source.ts';
 import type { Stage, StageSecrets } from '../../shared/policy/stage.ts';
@@ -80,6 +80,7 @@ export interface BenchOptions {
   readonly wrapQueue?: (queue: WorkQueue) => WorkQueue;
   readonly wrapProvider?: (provider: Provider) => Provider;
   readonly watch?: Watch;
+  readonly log?: Log;
   readonly withoutCaps?: boolean;
 }
 
@@ -100,7 +101,7 @@ export function openBenchWorld(options: BenchOptions): BenchWorld {
     secrets: simulatorSecrets,
     clock: options.clock,
     random: seededRandom(1),
-    log: silentLog,
+    log: options.log ?? silentLog,
     ...(options.watch === undefined ? {} : { watch: options.watch }),
   });
   return {

@@ -52,11 +52,13 @@ export function countingQueue(): WorkQueue & { readonly sent: () => number } {
 
 /** What receive stands on in a bench. */
 export function receiveDeps(table: Table, events: WorkQueue): ReceiveDeps {
+  const { providers, policy } = stageAt('http://127.0.0.1:1');
   return {
     table,
     events,
     sides: callbackSides,
-    providers: stageAt('http://127.0.0.1:1').providers,
+    providers,
+    policy,
     secrets: simulatorSecrets,
     log: silentLog,
     quarantine: null,

@@ -1,6 +1,7 @@
 import { pollOnce } from '../../infra/local/queue-poller.ts';
 import type { Outcome } from '../../shared/core/outcome.ts';
 import { epochMs } from '../../shared/core/time.ts';
+import { measuringLog } from '../../shared/platform/metrics.ts';
 import type { Provider } from '../../shared/providers/provider.ts';
 import {
   type Meter,
@@ -10,13 +11,15 @@ import {
   newQueueMeter,
   type QueueMeter,
 } from '../support/metered-engines.ts';
-import { alertBody, alertRequest, signedAtMs } from './http-requests.ts';
+import { alertBody, alertRequest, cardMovedBody, signedAtMs } from './http-requests.ts';
 import { openBenchWorld } from './local-world.ts';
 
-/** What one stage of the flow asked of the engines. */
+/** What one stage of the flow asked of the engines, and what it wrote to its log. */
 export interface Metered {
   readonly table: Meter;
   readonly queue: QueueMeter;
+  /** Bytes of each line, figures included, as CloudWatch takes them in. */
+  readonly logLines: number[];
 }
 
 export interface MeteredFlow {
@@ -24,7 +27,9 @@ export interface MeteredFlow {
   readonly accepted: Metered;
   /** The same callback again. */
   readonly duplicate: Metered;
-  /** Judging an event that no rule answers. */
+  /** A callback that is new, and that no rule can match. */
+  readonly unmatched: Metered;
+  /** Judging an event that a rule asks for, but passes: its SIM was served already. */
   readonly passed: Metered;
   /** Judging the event that causes the purchase. */
   readonly decided: Metered;
@@ -32,14 +37,21 @@ export interface MeteredFlow {
   readonly acted: Metered;
 }
 
-/** Answers of a provider that sells at once. The wire is not what is counted here. */
-export function instantProvider(provider: Provider): Provider {
+/**
+ * Answers of a provider that sells at once. The wire is not what is counted here; `asks` adds the question before a
+ * call, such as EIOTCLUB's price, with the slot that it takes.
+ */
+export function instantProvider(provider: Provider, { asks }: { readonly asks: boolean }): Provider {
   let orders = 0;
   return {
     ...provider,
     createClient: (deps) => ({
       ...provider.createClient(deps),
-      prepare: async () => ({ kind: 'ready', baseline: null, quote: null }),
+      prepare: async () => {
+        const admission = asks ? await deps.admit() : null;
+        if (admission?.ok === true) await admission.release();
+        return { kind: 'ready', baseline: null, quote: null };
+      },
       purchase: async (order): Promise<Outcome> => {
         orders += 1;
         return { kind: 'succeeded', providerOrderId: String(10_000_000 + orders), charge: order.maxCost };
@@ -50,7 +62,7 @@ export function instantProvider(provider: Provider): Provider {
 
 /** Sends EIOTCLUB alerts through the whole system and counts, stage by stage, what DynamoDB and SQS would charge. */
 export async function runMeteredFlow(): Promise<MeteredFlow> {
-  let meters: Metered = { table: newMeter(), queue: newQueueMeter() };
+  let meters = newMeters();
   const world = openBenchWorld({
     simulatorUrl: 'http://127.0.0.1:1',
     clock: () => epochMs(signedAtMs),
@@ -61,10 +73,15 @@ export async function runMeteredFlow(): Promise<MeteredFlow> {
       receive: (max) => meteredQueue(queue, meters.queue).receive(max),
       acknowledge: (receipts) => meteredQueue(queue, meters.queue).acknowledge(receipts),
     }),
-    wrapProvider: instantProvider,
+    wrapProvider: (provider) => instantProvider(provider, { asks: true }),
+    log: measuringLog(
+      'production',
+      () => epochMs(signedAtMs),
+      (line) => void meters.logLines.push(Buffer.byteLength(line)),
+    ),
   });
   const measured = async (work: () => Promise<unknown>): Promise<Metered> => {
-    meters = { table: newMeter(), queue: newQueueMeter() };
+    meters = newMeters();
     await work();
     return meters;
   };
@@ -86,9 +103,12 @@ export async function runMeteredFlow(): Promise<MeteredFlow> {
   };
   await measured(() => world.system.handleHttp(alertRequest(alertBody(2 + 3, 3))));
   const passed = await measured(() => poll(events === undefined ? [] : [events]));
+  const unmatched = await measured(() => world.system.handleHttp(alertRequest(cardMovedBody(6))));
   await world.close();
-  return { ...flow, passed };
+  return { ...flow, passed, unmatched };
 }
+
+const newMeters = (): Metered => ({ table: newMeter(), queue: newQueueMeter(), logLines: [] });
 
 function switching(table: Parameters<typeof meteredTable>[0], current: () => Metered) {
   return {

@@ -1,3 +1,5 @@
+import type { accessLogFields } from '../../infra/aws/access-log.ts';
+
 /**
  * Published on-demand prices in US dollars, US East (N. Virginia), without free tiers. Prices change: look before you
  * rely on them. As known in mid-2025. DynamoDB's were seen on a page again: airbyte.com/data-engineering-resources/
@@ -48,12 +50,24 @@ export const assumptions = {
   decideMsPerEvent: 15,
   /** One paid call that takes the provider half a second, and ten AWS calls around it. */
   actMs: 600,
+  /** What each further purchase of an invocation adds to it: its slot and its claim wait for the ones before it. */
+  actMsPerTurn: 35,
   memoryGb: 0.5,
-  /**
-   * Log bytes: Lambda's own three lines an invocation, and per callback, event or action our line and its figures,
-   * of which one is 230 to 350 bytes long.
-   */
-  logBytes: { invocation: 330, receive: 900, decide: 750, act: 1_140 },
-  /** Events that decide gets in one batch under load. */
+  /** Events and actions that an invocation gets under load: the batch sizes of infra/topology.ts. */
   eventsPerBatch: 10,
+  actionsPerBatch: 5,
 } as const;
+
+/** What API Gateway writes for one callback, by the fields of infra/aws/access-log.ts. */
+export const accessLogSample = {
+  requestId: 'JKJaXmPLvHcESHA=',
+  time: '01/Jun/2026:12:00:00 +0000',
+  ip: '198.51.100.7',
+  method: 'POST',
+  route: 'ANY /callbacks/eiotclub',
+  status: '200',
+  responseBytes: '7',
+  latencyMs: '21',
+  error: '-',
+  integrationError: '-',
+} as const satisfies Record<keyof typeof accessLogFields, string>;

@@ -65,7 +65,7 @@ async function playOnSqlite(): Promise<{
     simulatorUrl: 'http://127.0.0.1:1',
     clock: () => epochMs(signedAtMs),
     wrapTable: recorded,
-    wrapProvider: instantProvider,
+    wrapProvider: (provider) => instantProvider(provider, { asks: false }),
   });
   for (const body of [alertBody(1), alertBody(4, 3)]) {
     await world.system.handleHttp(alertRequest(body));

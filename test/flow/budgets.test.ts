@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, it } from 'vitest';
-import { type MeteredFlow, runMeteredFlow } from '../bench/metered-flow.ts';
+import { type Metered, type MeteredFlow, runMeteredFlow } from '../bench/metered-flow.ts';
 
 /*
  * What one callback may ask of DynamoDB and SQS, exactly. Whoever adds a call or makes a row grow over a KB sees it
@@ -33,8 +33,27 @@ describe('a callback', () => {
   });
 });
 
+describe('a callback that no rule can match', () => {
+  it('costs one write of 3 units, the row and 2 index entries, and is done', () => {
+    expect(flow.unmatched.table.calls).toEqual({ ...none, write: 1 });
+    expect(flow.unmatched.table.writeUnits).toBe(3);
+    expect(flow.unmatched.queue).toEqual({ sends: 0, receives: 0, acknowledges: 0 });
+  });
+});
+
+describe('the log', () => {
+  it('takes one line a step, with its figures in it', () => {
+    const steps = Object.entries<Metered>({ ...flow });
+    expect(steps).toHaveLength(6);
+    for (const [step, { logLines }] of steps) {
+      expect([step, logLines.length]).toEqual([step, 1]);
+      expect([step, logLines.filter((bytes) => bytes > 1_000)]).toEqual([step, []]);
+    }
+  });
+});
+
 describe('judging an event', () => {
-  it('costs two reads and one write of 2 units, row and due entry, when no rule acts', () => {
+  it('costs two reads and one write of 2 units, row and due entry, when a rule asks for it and passes', () => {
     expect(flow.passed.table.calls).toEqual({ ...none, get: 2, write: 1 });
     expect(flow.passed.table.writeUnits).toBe(2);
     expect(flow.passed.queue.sends).toBe(0);
@@ -48,20 +67,20 @@ describe('judging an event', () => {
 });
 
 describe('acting, when the provider answers at once', () => {
-  it('costs a slot of the rate limit and two transactions', () => {
-    expect(flow.acted.table.calls).toMatchObject({ getMany: 0, query: 0, write: 1, transaction: 2 });
-    expect(flow.acted.table.calls.get).toBeLessThanOrEqual(9);
+  it('costs two slots of the rate limit, for the price and the purchase, and two transactions', () => {
+    expect(flow.acted.table.calls).toMatchObject({ getMany: 0, query: 0, write: 2, transaction: 2 });
+    expect(flow.acted.table.calls.get).toBeLessThanOrEqual(10);
     expect(flow.acted.queue.sends).toBe(0);
   });
 
   it('costs 8 write units to claim: action, SIM, and the counters of day and month, and no index moves', () => {
-    const claim = flow.acted.table.writes[1];
+    const claim = flow.acted.table.writes[2];
     expect(claim?.what).toHaveLength(4);
     expect(claim?.units).toBe(8);
   });
 
   it('costs 8 write units to settle: action with its due entry, SIM and the tie of the order number', () => {
-    const settled = flow.acted.table.writes[2];
+    const settled = flow.acted.table.writes[3];
     expect(settled?.what).toHaveLength(3);
     expect(settled?.units).toBe(8);
   });

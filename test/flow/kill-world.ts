@@ -196,7 +196,8 @@ export async function judgeOf(folder: string, stage: Stage, simulator: Simulator
   try {
     for (const { pk, sk } of table.database.prepare('SELECT pk, sk FROM items').all()) {
       const item = await table.get({ pk: String(pk), sk: String(sk) });
-      if (item !== null) onWritten(judge, [{ kind: 'insert', item }]);
+      // What is read is the last write of each row, which may not be its first.
+      if (item !== null) onWritten(judge, [{ kind: 'replace', item, ifVersion: item.version }]);
     }
     await readCaps(judge, table, stage);
   } finally {

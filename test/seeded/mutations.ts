@@ -1,4 +1,5 @@
 import type { SweepDeps } from '../../functions/sweep/sweep.ts';
+import type { MatchPolicy } from '../../shared/core/policy.ts';
 import { milliseconds } from '../../shared/core/time.ts';
 import type { CallbackSide, OpenClient, ProviderProfile } from '../../shared/providers/provider.ts';
 import type { Change, Item, Table } from '../../shared/store/table.ts';
@@ -18,6 +19,8 @@ export interface Mutation {
   readonly table?: (table: Table) => Table;
   /** Between receive and its table. */
   readonly receiveTable?: (table: Table) => Table;
+  /** What receive goes by. */
+  readonly receivePolicy?: (policy: MatchPolicy) => MatchPolicy;
   readonly client?: (client: OpenClient) => OpenClient;
   readonly profile?: (profile: ProviderProfile) => ProviderProfile;
   readonly side?: (side: CallbackSide) => CallbackSide;
@@ -37,6 +40,7 @@ const name = {
   ledger: '8 ledger-and-provider-agree',
   drains: '9 everything-drains',
   limits: '10 provider-limits-kept',
+  unseen: '11 decided-unseen-only-what-no-rule-asks-for',
 } as const satisfies Record<string, Invariant>;
 
 const onWrite =
@@ -67,6 +71,11 @@ const onGet =
   });
 
 export const mutations: readonly Mutation[] = [
+  {
+    name: 'receives without the rules, and decides what they ask for',
+    caughtBy: [name.unseen],
+    receivePolicy: (policy) => ({ ...policy, rules: [] }),
+  },
   {
     name: 'answers before it has stored',
     caughtBy: [name.stored],

@@ -20,6 +20,7 @@ export const invariants = [
   '8 ledger-and-provider-agree',
   '9 everything-drains',
   '10 provider-limits-kept',
+  '11 decided-unseen-only-what-no-rule-asks-for',
 ] as const;
 export type Invariant = (typeof invariants)[number];
 
@@ -94,6 +95,7 @@ export function onWritten(judge: Judge, changes: readonly Change[]): void {
       moneyIsSumOfLedger(judge, action);
     } else if (item.pk.startsWith('EVENT#')) {
       const row = readRow('event', item);
+      if (change.kind === 'insert') decidedUnseenRightly(judge, row);
       judge.events.set(row.event.eventId, row);
     } else if (item.pk.startsWith('SIM#')) {
       const sim = readRow('sim', item);
@@ -405,4 +407,22 @@ export function isGrant(judge: Judge, provider: string, window: LimitWindow): bo
   judge.windows.set(provider, window);
   const counted = before !== undefined && before.day === window.day ? before.dayCount : 0;
   return window.dayCount === counted + 1;
+}
+
+// ---- 11 ----
+
+/** An event that is stored as decided was never looked at with its SIM: no rule may ask for it, and it names no order. */
+function decidedUnseenRightly(judge: Judge, { state, event }: EventRow): void {
+  if (state !== 'decided') return;
+  const { facts, provider } = event;
+  const told = 'alert' in facts ? facts.alert : 'warning' in facts ? facts.warning : 'any';
+  const rule = judge.policy.rules.find((one) => one.provider === provider && one.when.kind === facts.kind);
+  const isAsked = rule !== undefined && told !== 'unknown';
+  const order = 'order' in facts ? (facts.order.orderId ?? facts.order.reference) : null;
+  if (isAsked || order !== null)
+    fail(
+      judge,
+      '11 decided-unseen-only-what-no-rule-asks-for',
+      `${event.eventId} (${facts.kind} ${told}, order ${order}) was stored as decided`,
+    );
 }

@@ -10,6 +10,7 @@ import { durationMs, epochMs, hours } from '../../shared/core/time.ts';
 import { handleWorkBatch } from '../../shared/lambda/work-batch.ts';
 import { silentLog } from '../../shared/platform/log.ts';
 import { type Random, seededRandom } from '../../shared/platform/random.ts';
+import { takeTurns } from '../../shared/platform/turns.ts';
 import type { Stage, StageProvider } from '../../shared/policy/stage.ts';
 import { callbackSides, findProvider } from '../../shared/providers/registry.ts';
 import type { WorkQueue } from '../../shared/queue/work-queue.ts';
@@ -356,7 +357,7 @@ function invocation(world: World, source: Source, worker: Worker): Promise<numbe
     name: source.name,
     queue: queueOf(world, worker, source.name, source.queue),
     batchSize: isAct ? topology.act.batchSize : topology.decide.batchSize,
-    handler: (batch) => handleWorkBatch(batch, kind, silentLog, work),
+    handler: (batch) => handleWorkBatch(batch, { kind, atOnce: isAct, log: silentLog, work }),
   });
 }
 
@@ -384,6 +385,7 @@ function actor(world: World, worker: Worker, provider: StageProvider): (actionId
   const edges = { clock: clockOf(world, worker), random: world.random };
   const secrets = secretsOf(world.rotation, world.random);
   const gate = accountGate(table, provider, edges);
+  const inTurn = takeTurns();
   const client = whole.createClient({
     settings: provider.settings,
     currency: provider.currency,
@@ -397,7 +399,9 @@ function actor(world: World, worker: Worker, provider: StageProvider): (actionId
     now: edges.clock,
     random: world.random,
     callTimeout: provider.profile.callTimeout,
-    admit: world.mutation?.ungated ? async () => ({ ok: true, release: async () => undefined }) : gate,
+    admit: world.mutation?.ungated
+      ? async () => ({ ok: true, release: async () => undefined })
+      : () => inTurn(gate),
     openHttp: faultyHttp(world, worker, wireOf(world)),
   });
   const deps = {
@@ -409,6 +413,7 @@ function actor(world: World, worker: Worker, provider: StageProvider): (actionId
     actions: queueOf(world, worker, `actions-${provider.id}`, queue),
     lease: topology.lease,
     ...edges,
+    inTurn,
     timeLeft: () =>
       durationMs(
         Math.max(
@@ -419,7 +424,7 @@ function actor(world: World, worker: Worker, provider: StageProvider): (actionId
     log: silentLog,
   };
   return (actionId) => {
-    worker.actionId = actionId;
+    worker.actionIds.add(actionId);
     return act(actionId, deps);
   };
 }
@@ -471,13 +476,13 @@ function arrive(world: World, worker: Worker, _request: ApiRequest, play: () => 
 }
 
 /**
- * Whose purchase an order is: the action that its worker is on, or, when the worker took other SIMs along, the action
- * that holds the SIM, else the SIM's newest.
+ * Whose purchase an order is: of the actions that its worker is on, the one for that SIM; when there are several, or
+ * the worker took another's SIM along, the action that holds the SIM, else the SIM's newest.
  */
-function buyerOf(judge: Judge, { actionId }: Worker, simId: string): string | null {
-  const worked = actionId === null ? undefined : judge.actions.get(actionId);
-  if (worked === undefined || worked.subject.simId === simId) return actionId;
+function buyerOf(judge: Judge, { actionIds }: Worker, simId: string): string | null {
   const own = [...judge.actions.values()].filter(({ subject }) => subject.simId === simId);
+  const [worked, ...others] = own.filter(({ actionId }) => actionIds.has(actionId));
+  if (worked !== undefined && others.length === 0) return worked.actionId;
   const holder = own.find(({ state }) => holdsSim(state)) ?? own.at(-1);
   return holder?.actionId ?? null;
 }
@@ -629,6 +634,7 @@ async function answer(world: World, worker: Worker, message: CallbackMessage): P
       events: queueOf(world, worker, 'events', world.engines.events),
       sides: side === undefined ? callbackSides : callbackSides.map(side),
       providers: world.stage.providers,
+      policy: world.mutation?.receivePolicy?.(world.stage.policy) ?? world.stage.policy,
       secrets: {
         read: (provider, purpose) =>
           step(world, worker, { what: 'read the callback secrets', mayFreeze: true }, () =>

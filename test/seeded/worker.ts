@@ -20,8 +20,8 @@ export interface Worker {
   alive: boolean;
   /** True once nobody waits for it any more: it died, or it froze and another one took its place. */
   abandoned: boolean;
-  /** The action that it works on; judged purchases are counted under it. */
-  actionId: string | null;
+  /** The actions that it works on; judged purchases are counted under them. */
+  readonly actionIds: Set<string>;
   /** Stamps of the account slots that it took and has not used yet, in true time. */
   readonly slots: number[];
   /** Tells whoever started it that it will not come back, or not soon. Called at most once. */
@@ -36,7 +36,7 @@ export function createWorker(sim: Sim, name: string, onAbandoned: () => void): W
     clockOffsetMs: skewed ? sim.random.integer(-clockOffsetMaxMs, clockOffsetMaxMs) : 0,
     alive: true,
     abandoned: false,
-    actionId: null,
+    actionIds: new Set(),
     slots: [],
     onAbandoned,
   };

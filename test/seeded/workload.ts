@@ -84,7 +84,7 @@ function happen(load: Workload, cards: Cards, number: number): void {
   else if (kind <= 6 && csss)
     for (const simId of random.fraction() < 0.4 ? cards.csss : [csss]) expire(load, simId);
   else if (kind <= 7 && ota) remind(load, ota, number);
-  else if (kind === 8) unknownEvent(load, cards, number);
+  else if (kind === 8) unasked(load, cards, number);
   else if (kind === 9 && eiotclub) forge(load, eiotclub, number);
   else if (kind === 10 && csss) lie(load, csss, number);
   else if (eiotclub) refund(load, eiotclub, number);
@@ -121,10 +121,16 @@ function remind(load: Workload, simId: string, number: number): void {
   load.simulator.emit('linksfield-csss', { devices: [device] });
 }
 
-function unknownEvent(load: Workload, cards: Cards, number: number): void {
+/** What no rule asks for: an event that nobody knows, one of another kind, an alert of a type that nobody knows. */
+function unasked(load: Workload, cards: Cards, number: number): void {
   const id = `simu${number}`;
-  load.claim(id, genuine('an event that nobody knows'));
-  load.simulator.emit('eiotclub', { event: 'NewFeature', id, iccid: cards.eiotclub[0] ?? '', level: 3 });
+  load.claim(id, genuine('an event that no rule asks for'));
+  const kinds = [
+    { event: 'NewFeature', level: 3 },
+    { event: 'CardStopped' },
+    { event: 'FlowAlert', alert_type: 7, alert_value: '9' },
+  ];
+  load.simulator.emit('eiotclub', { id, iccid: cards.eiotclub[0] ?? '', ...kinds[number % kinds.length] });
 }
 
 /** A usage alert with a signature that nobody who knows the secret made. */

@@ -106,7 +106,8 @@ async function admitOne(connection: Connection, id: string, { out, by, world }: 
   if (events === undefined) throw failed('the events queue is not known: name it with --queue events=URL');
   const { table, stage, secrets } = connection;
   const sides = world.providers.map((provider) => provider.callbacks);
-  const deps = { table, events, sides, providers: stage.providers, secrets, log: silentLog };
+  const { providers, policy } = stage;
+  const deps = { table, events, sides, providers, policy, secrets, log: silentLog };
   const result = await admit(id, by, world.clock(), deps);
   await out.value(result);
   await out.line(describe(id, result));
@@ -115,7 +116,7 @@ async function admitOne(connection: Connection, id: string, { out, by, world }: 
 function describe(id: string, result: AdmitResult): string {
   switch (result.kind) {
     case 'admitted':
-      return `${id} is admitted: ${result.eventIds.length} events, ${result.fresh} of them new and queued`;
+      return `${id} is admitted: ${result.eventIds.length} events, ${result.fresh} of them new`;
     case 'already-admitted':
       return `${id} was admitted before: ${result.eventIds.join(', ')}`;
     case 'still-rejected':

@@ -13,6 +13,7 @@ import { type EpochMs, epochMs } from '../../../shared/core/time.ts';
 import type { Proof, WebhookEvent } from '../../../shared/core/webhook-event.ts';
 import type { LogFields, LogLevel } from '../../../shared/platform/log.ts';
 import { type Random, seededRandom } from '../../../shared/platform/random.ts';
+import { takeTurns } from '../../../shared/platform/turns.ts';
 import type { Stage } from '../../../shared/policy/stage.ts';
 import type { HttpRequest, HttpResult, OpenHttp } from '../../../shared/providers/http-client.ts';
 import { linksfieldCsss } from '../../../shared/providers/linksfield-csss/linksfield-csss.ts';
@@ -239,6 +240,7 @@ export function actDeps(world: World, id: string): ActDeps {
     actions: queue,
     lease: topology.lease,
     ...edges,
+    inTurn: takeTurns(),
     timeLeft: () => topology.act.timeout,
     log: (level, message, fields) => void world.logged.push({ level, message, fields }),
     notice: ({ actionId }, what) => void world.noticed.push({ actionId, what }),

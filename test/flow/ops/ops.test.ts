@@ -426,6 +426,28 @@ describe('replay', () => {
     expect((await on.run('actions', '--json')).json).toHaveLength(4);
   });
 
+  it('acts on what receive had decided, once a rule speaks for it', async () => {
+    const on = await open({ rule: { when: { kind: 'usage-alert', alerts: ['expiring'] } } });
+    await on.alert(iccid);
+    expect(await on.engines.events.depth()).toMatchObject({ visible: 0, inFlight: 0 });
+    const [event] = (await on.run('events', '--json')).json;
+    expect(event).toMatchObject({
+      state: 'decided',
+      decisions: [{ verdicts: [{ reason: 'no-match', detail: 'alert is low-data' }] }],
+    });
+    await on.pass(10 * minute);
+    expect(await on.run('replay', '--state', 'recorded', '--since', '1h')).toMatchObject({ code: 3 });
+    await on.restage({});
+    const dry = await on.run('replay', '--since', '1h', '--json');
+    expect(dry.json[0]).toMatchObject({ outcomes: { 'decided anew: acts': 1 } });
+    const done = await on.run('replay', '--since', '1h', '--execute', '--json');
+    expect(done.json[0]).toMatchObject({ outcomes: { 'decided anew: acts': 1 } });
+    await on.pass(minute);
+    expect(on.bought(iccid)).toBe(1);
+    const shown = await on.run('event', 'show', String(event?.eventId), '--json');
+    expect(shown.json[0]).toMatchObject({ decisions: [{}, { verdicts: [{ verdict: 'act' }] }] });
+  });
+
   it('says in one line that a range is empty', async () => {
     const on = await open();
     const said = await on.run('replay', '--since', '2026-01-01', '--until', '2026-01-02');

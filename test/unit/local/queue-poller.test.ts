@@ -4,6 +4,7 @@ import { after, type EpochMs, seconds } from '../../../shared/core/time.ts';
 import { handleEach } from '../../../shared/lambda/queue-event.ts';
 import { handleWorkBatch } from '../../../shared/lambda/work-batch.ts';
 import { silentLog } from '../../../shared/platform/log.ts';
+import { takeTurns } from '../../../shared/platform/turns.ts';
 import { openSqliteWorkQueue } from '../../../shared/queue/sqlite-work-queue.ts';
 import { toMessage } from '../../../shared/queue/work-item.ts';
 import type { WorkQueue } from '../../../shared/queue/work-queue.ts';
@@ -30,8 +31,9 @@ const idOf = (n: number) => `evt_${String(n).padStart(8, '0')}`;
 const send = (...ns: number[]) =>
   queue.send(ns.map((n) => toMessage({ kind: 'event', id: idOf(n), correlationId: 'c' }, `sim-${n}`)));
 
-function source(work: (id: string) => Promise<void>): QueueSource {
-  const handler: QueueSource['handler'] = (batch) => handleWorkBatch(batch, 'event', silentLog, work);
+function source(work: (id: string) => Promise<void>, atOnce = false): QueueSource {
+  const handler: QueueSource['handler'] = (batch) =>
+    handleWorkBatch(batch, { kind: 'event', atOnce, log: silentLog, work });
   return { name: 'events', queue, batchSize: 10, handler };
 }
 
@@ -76,15 +78,67 @@ describe('one turn of a queue', () => {
       attributes: { ApproximateReceiveCount: '1' },
     }));
     const failures: string[] = [];
-    const result = await handleEach(
-      records,
-      async ({ messageId }) => {
+    const result = await handleEach(records, {
+      atOnce: false,
+      handle: async ({ messageId }) => {
         if (messageId === 'a') throw new Error('x');
       },
-      (record) => void failures.push(record.messageId),
-    );
+      onFailure: (record) => void failures.push(record.messageId),
+    });
     expect(result).toEqual({ batchItemFailures: [{ itemIdentifier: 'a' }] });
     expect(failures).toEqual(['a']);
+  });
+});
+
+describe('a batch that is worked on at once', () => {
+  it('begins each message before the first is done, and hands back only the one that failed', async () => {
+    await send(1, 2, 3);
+    const begun: string[] = [];
+    let go: () => void = () => undefined;
+    const all = new Promise<void>((resolve) => {
+      go = resolve;
+    });
+    const waiting = source(async (id) => {
+      begun.push(id);
+      if (begun.length === 3) go();
+      await all;
+      if (id === idOf(2)) throw new Error('provider down');
+    }, true);
+    expect(await pollOnce(waiting)).toBe(3);
+    expect(begun.toSorted()).toEqual([idOf(1), idOf(2), idOf(3)]);
+    expect(await queue.depth()).toEqual({ visible: 0, inFlight: 1 });
+  });
+
+  it.each([true, false])('does once what two messages name, at once or not: %s', async (atOnce) => {
+    await send(1, 1, 2);
+    const handled: string[] = [];
+    await pollOnce(source(async (id) => void handled.push(id), atOnce));
+    expect(handled.toSorted()).toEqual([idOf(1), idOf(2)]);
+    expect(await queue.depth()).toEqual({ visible: 0, inFlight: 0 });
+  });
+
+  it('has both messages come again when what they name failed', async () => {
+    await send(1, 1);
+    await pollOnce(source(() => Promise.reject(new Error('store down')), true));
+    expect(await queue.depth()).toEqual({ visible: 0, inFlight: 2 });
+  });
+});
+
+describe('turns', () => {
+  it('run one after the other, in order, and go on after one that failed', async () => {
+    const inTurn = takeTurns();
+    const steps: string[] = [];
+    const work = (name: string) =>
+      inTurn(async () => {
+        steps.push(`${name} begins`);
+        await Promise.resolve();
+        if (name === 'b') throw new Error('lost');
+        steps.push(`${name} ends`);
+        return name;
+      });
+    const ends = await Promise.allSettled([work('a'), work('b'), work('c')]);
+    expect(ends.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled']);
+    expect(steps).toEqual(['a begins', 'a ends', 'b begins', 'c begins', 'c ends']);
   });
 });
 

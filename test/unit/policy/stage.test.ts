@@ -515,12 +515,17 @@ describe('the version of the policy', () => {
 });
 
 describe('what travels with the functions', () => {
-  it('is read again as it was, by receive without a price or a rule', () => {
+  it('is read again as it was, by receive with the conditions of the rules, and without a plan or a price', () => {
     const stage = stageFrom(localStage);
     const json: unknown = JSON.parse(JSON.stringify(receivingStageOf(stage)));
     const again = readReceivingStage(json);
     expect(again.providers.map((p) => p.callbackPath)).toEqual(stage.providers.map((p) => p.callbackPath));
-    expect(again.policyVersion).toBe(stage.policy.version);
+    expect(again.policy.version).toBe(stage.policy.version);
+    expect(again.policy.rules).toHaveLength(stage.policy.rules.length);
+    for (const [i, { ruleId, provider, when }] of stage.policy.rules.entries()) {
+      const { maxEventAge: _, ...conditions } = when;
+      expect(again.policy.rules[i]).toEqual({ ruleId, provider, when: conditions });
+    }
     expect(JSON.stringify(again)).not.toMatch(/PKG001|baseUrl|maxCost/);
     expect(() => readReceivingStage({ name: 'x' })).toThrow('deploy both together');
   });

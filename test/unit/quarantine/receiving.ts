@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { type ReceiveDeps, type ReceiveNotice, receive } from '../../../functions/receive/receive.ts';
 import { openEmbeddedEngines } from '../../../infra/local/engines.ts';
+import type { MatchRule } from '../../../shared/core/policy.ts';
 import { days, type EpochMs, epochMs, minutes } from '../../../shared/core/time.ts';
 import type { HttpLambdaResult } from '../../../shared/lambda/http-event.ts';
 import { type LogFields, silentLog } from '../../../shared/platform/log.ts';
@@ -35,6 +36,20 @@ export function watched(table: Table): WatchedTable {
   };
   return watching;
 }
+
+/** Speaks for every usage alert of EIOTCLUB, so that decide must look at each. */
+const alertRule: MatchRule = {
+  ruleId: 'renew-low-data',
+  provider: 'eiotclub',
+  when: {
+    kind: 'usage-alert',
+    alerts: null,
+    statuses: null,
+    warnings: null,
+    packageCodes: null,
+    simPrefixes: null,
+  },
+};
 
 /** One machine's receive, with secrets that a test can change. */
 export function receiving(settings: { readonly acceptUnsigned?: boolean } = {}) {
@@ -72,6 +87,7 @@ export function receiving(settings: { readonly acceptUnsigned?: boolean } = {}) 
     sides: callbackSides,
     providers: [provider('eiotclub'), provider('linksfield-csss')],
     secrets,
+    policy: { version: 'v1', rules: [alertRule] },
     quarantine: openQuarantine(table),
     log: (level, message, fields) => {
       logged.push({ message, fields });

@@ -1,7 +1,9 @@
 import { type ReceiveDeps, type ReceiveNotice, receive } from '../../../functions/receive/receive.ts';
+import type { MatchPolicy, MatchRule } from '../../../shared/core/policy.ts';
 import { days, type EpochMs, epochMs, hours, minutes } from '../../../shared/core/time.ts';
+import type { EventKind } from '../../../shared/core/webhook-event.ts';
 import type { HttpLambdaEvent, HttpLambdaResult } from '../../../shared/lambda/http-event.ts';
-import type { LogFields, LogLevel } from '../../../shared/platform/log.ts';
+import type { Figures, LogFields, LogLevel } from '../../../shared/platform/log.ts';
 import type { SecretPurpose, SecretSet } from '../../../shared/platform/secret-source.ts';
 import type { ReceivingProvider } from '../../../shared/policy/stage.ts';
 import { callbackSides } from '../../../shared/providers/registry.ts';
@@ -31,6 +33,7 @@ export interface Line {
   readonly level: LogLevel;
   readonly message: string;
   readonly fields: LogFields;
+  readonly figures: Figures | undefined;
 }
 
 export interface Receiver {
@@ -66,6 +69,22 @@ const set = (value: string, keyId: string | null = null, token: string | null = 
   keys: [{ keyId, secret: new Secret(value) }],
   pathToken: token === null ? null : new Secret(token),
 });
+
+const ruleFor = (provider: string, kind: EventKind): MatchRule => ({
+  ruleId: `${provider}-${kind}`,
+  provider,
+  when: { kind, alerts: null, statuses: null, warnings: null, packageCodes: null, simPrefixes: null },
+});
+
+/** Speaks for every usage alert, so that decide must look at each. */
+const policy: MatchPolicy = {
+  version: 'v1',
+  rules: [
+    ruleFor('eiotclub', 'usage-alert'),
+    ruleFor('linksfield-csss', 'plan-reminder'),
+    ruleFor('linksfield-cube', 'usage-alert'),
+  ],
+};
 
 /** A receiver on an in-memory table and queue, with everything captured that it says. */
 export function openReceiver(changes: Partial<ReceiveDeps> = {}): Receiver {
@@ -104,8 +123,9 @@ export function openReceiver(changes: Partial<ReceiveDeps> = {}): Receiver {
         return null;
       },
     },
+    policy,
     quarantine: openQuarantine(table),
-    log: (level, message, fields) => void lines.push({ level, message, fields }),
+    log: (level, message, fields, figures) => void lines.push({ level, message, fields, figures }),
     notice: (notice) => void notices.push(notice),
     ...changes,
   };
