@@ -2,7 +2,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build as esbuild, type Plugin } from 'esbuild';
-import { leftOut, shapesInUse } from './left-out.ts';
+import { leftOut, methodsInUse, shapesInUse } from './left-out.ts';
 
 /** Functions that are deployed; a new one is a word here and its wiring in service-stack.ts. */
 export const functionNames = ['receive', 'decide', 'act', 'sweep', 'reconcile'] as const;
@@ -75,6 +75,7 @@ async function buildBundle(name: FunctionName, folder: string, stageFile: unknow
       versionOnly,
       leftOut,
       shapesInUse,
+      methodsInUse,
       name === 'decide' ? withoutHttpClient : httpClientOnly,
     ],
     // Loaded by the SDK only for operations that stream events; no function calls one.

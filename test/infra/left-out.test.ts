@@ -1,6 +1,6 @@
 import { build } from 'esbuild';
 import { describe, expect, it } from 'vitest';
-import { leftOut, shapesInUse } from '../../infra/aws/left-out.ts';
+import { leftOut, methodsInUse, shapesInUse } from '../../infra/aws/left-out.ts';
 
 const bundle = async (contents: string, plugin: typeof leftOut): Promise<string> => {
   const { outputFiles } = await build({
@@ -46,5 +46,19 @@ describe('left-out', () => {
     const registered = (name: string): boolean => text.includes(`registerError(${name}$, ${name})`);
     const names = ['TransactionCanceledException', 'ConditionalCheckFailedException', 'BackupInUseException'];
     expect(names.map(registered)).toEqual([true, true, false]);
+  });
+
+  it('keeps the methods of zod that a source calls, and drops formats that none asks for', async () => {
+    const text = await bundle("import * as z from 'zod'; globalThis.kept = z.string();", methodsInUse);
+    const has = (name: string): boolean => new RegExp(`^ +${name}\\(`, 'm').test(text);
+    expect(['startsWith', 'nullable', 'min', 'jwt', 'cidrv6', 'emoji'].map(has)).toEqual([
+      true,
+      true,
+      true,
+      false,
+      false,
+      false,
+    ]);
+    expect(text).not.toContain('$ZodCIDRv6');
   });
 });
