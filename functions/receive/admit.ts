@@ -3,7 +3,8 @@ import type { EpochMs } from '../../shared/core/time.ts';
 import type { Log } from '../../shared/platform/log.ts';
 import type { SecretSource } from '../../shared/platform/secret-source.ts';
 import type { ReceivingProvider } from '../../shared/policy/stage.ts';
-import type { Callback, CallbackSide } from '../../shared/providers/provider.ts';
+import { callbackOf } from '../../shared/providers/callback.ts';
+import type { CallbackSide } from '../../shared/providers/provider.ts';
 import type { WorkQueue } from '../../shared/queue/work-queue.ts';
 import { loadQuarantined, markAdmitted, type Quarantined } from '../../shared/store/quarantine-store.ts';
 import type { Table } from '../../shared/store/table.ts';
@@ -47,7 +48,7 @@ export async function admit(
   const route = await routeOf(row.value, deps);
   if (route === null) return { kind: 'no-provider', provider };
 
-  const callback: Callback = { body: evidence.body, headers: evidence.headers };
+  const callback = callbackOf(evidence.body, evidence.headers);
   const reread = () => deps.secrets.reread(provider, 'callback');
   const accepted = await acceptCallback(callback, route, receivedAt, reread);
   if (!accepted.ok) {

@@ -2,7 +2,8 @@ import type { EpochMs } from '../../shared/core/time.ts';
 import { sha256Hex } from '../../shared/platform/digest.ts';
 import type { Log } from '../../shared/platform/log.ts';
 import type { ReceivingProvider } from '../../shared/policy/stage.ts';
-import type { Callback, CallbackSide } from '../../shared/providers/provider.ts';
+import type { Callback } from '../../shared/providers/callback.ts';
+import type { CallbackSide } from '../../shared/providers/provider.ts';
 import type { Quarantine } from '../../shared/store/quarantine-store.ts';
 import { evidenceOf, type Rejection } from './accept-callback.ts';
 

@@ -7,7 +7,8 @@ import { sameText } from '../../shared/platform/digest.ts';
 import type { Log, LogFields } from '../../shared/platform/log.ts';
 import type { SecretSource } from '../../shared/platform/secret-source.ts';
 import type { ReceivingProvider } from '../../shared/policy/stage.ts';
-import type { Callback, CallbackSide } from '../../shared/providers/provider.ts';
+import { callbackOf } from '../../shared/providers/callback.ts';
+import type { CallbackSide } from '../../shared/providers/provider.ts';
 import type { WorkQueue } from '../../shared/queue/work-queue.ts';
 import type { Secret } from '../../shared/signing/index.ts';
 import type { Quarantine } from '../../shared/store/quarantine-store.ts';
@@ -71,7 +72,7 @@ export async function receive(
 
   const body = readBody(request);
   if (!body.ok) return reject(request, body.rejection, provider.id, deps);
-  const callback: Callback = { body: body.value, headers: request.headers };
+  const callback = callbackOf(body.value, request.headers);
   const reread = () => deps.secrets.reread(provider.id, 'callback');
   const accepted = await acceptCallback(callback, { provider, side, secrets }, now, reread);
   if (accepted.ok) return store(request, accepted.value, now, deps);

@@ -3,6 +3,7 @@ import { actionIdFor, type Decision } from '../../shared/core/decide.ts';
 import { sumLedger } from '../../shared/core/lifecycle.ts';
 import { days, durationMs } from '../../shared/core/time.ts';
 import { sha256Hex } from '../../shared/platform/digest.ts';
+import { callbackOf } from '../../shared/providers/callback.ts';
 import { loadAction } from '../../shared/store/action-store.ts';
 import { loadEvent, loadEvidence } from '../../shared/store/event-store.ts';
 import { orderKey } from '../../shared/store/item-layout.ts';
@@ -142,7 +143,7 @@ async function signatureCheck(
   if (keys.length === 0) return unknown(name, `no callback secret of ${event.provider} at hand`);
   const { maxAge, maxFuture } = entry.callbacks.verification;
   const { body, headers } = evidence;
-  const verdict = side.verify({ body, headers }, keys, {
+  const verdict = side.verify(callbackOf(body, headers), keys, {
     now: event.receivedAt,
     variants: null,
     // Its age was judged when it came; here only the signature matters, and clocks may have been set since.

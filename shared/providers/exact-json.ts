@@ -1,11 +1,22 @@
-import { plainString, skipNumber, skipString } from '../signing/index.ts';
+import {
+  type JsonBody,
+  plainString,
+  type RawFailure,
+  type RawValue,
+  readRoot,
+  skipNumber,
+  skipString,
+} from '../signing/index.ts';
 
 /** A JSON object whose members are not known yet. Read it with `textOf` and its kin, which see own members only. */
 export type Fields = Readonly<Record<string, unknown>>;
 
-export type ExactReading =
-  | { readonly ok: true; readonly value: unknown }
-  | { readonly ok: false; readonly reason: 'not-json' | 'duplicate-key'; readonly detail: string };
+interface Refusal {
+  readonly ok: false;
+  readonly reason: 'not-json' | 'not-an-object' | 'duplicate-key';
+  readonly detail: string;
+}
+export type ExactReading = { readonly ok: true; readonly value: unknown } | Refusal;
 
 /** Deeper than any documented message by far; a limit, since the reader below is recursive. */
 const depthMax = 32;
@@ -14,9 +25,7 @@ const depthMax = 32;
  * Reads JSON with every number as its source text, so that a 20-digit ICCID never passes through a float.
  * A member name that stands twice in one object, at any depth, is refused: two readers could see two values.
  */
-export function readExactJson(input: Uint8Array | string): ExactReading {
-  const text = typeof input === 'string' ? input : decodeUtf8(input);
-  if (text === null) return { ok: false, reason: 'not-json', detail: 'the text is not UTF-8' };
+export function readExactJson(text: string): ExactReading {
   const reading: Reading = { text, at: 0, fault: null, twice: null };
   const value = readValue(reading, 1);
   skipSpace(reading);
@@ -24,21 +33,51 @@ export function readExactJson(input: Uint8Array | string): ExactReading {
   return reading.fault ?? reading.twice ?? { ok: true, value };
 }
 
-const utf8 = new TextDecoder('utf-8', { fatal: true });
+/** {@link readExactJson} of a callback's body, which is an object or a list: by the texts of its parts. */
+export function readExactBody(body: JsonBody): ExactReading {
+  const root = readRoot(body);
+  if (!root.ok) return refusalOf(root);
+  const reading: Reading = { text: '', at: 0, fault: null, twice: null };
+  const value = root.kind === 'array' ? root.items.map((item) => readPart(reading, item)) : {};
+  if (root.kind === 'object') {
+    for (const member of root.members) setMember(value, member.key, readPart(reading, member));
+  }
+  return reading.fault ?? reading.twice ?? { ok: true, value };
+}
 
-function decodeUtf8(bytes: Uint8Array): string | null {
-  try {
-    return utf8.decode(bytes);
-  } catch {
-    return null;
+function refusalOf({ reason, detail }: RawFailure): Refusal {
+  const isJson = reason === 'duplicate-key' || reason === 'not-an-object';
+  return { ok: false, reason: isJson ? reason : 'not-json', detail };
+}
+
+/** A value whose text was checked already; what is nested is walked once more, since it is read name by name. */
+function readPart(reading: Reading, { kind, valueText }: RawValue): unknown {
+  switch (kind) {
+    case 'string':
+      return plainString(valueText);
+    case 'number':
+      return valueText;
+    case 'true':
+      return true;
+    case 'false':
+      return false;
+    case 'null':
+      return null;
+    case 'object':
+    case 'array':
+      reading.text = valueText;
+      reading.at = 0;
+      return readValue(reading, 2);
+    default: {
+      const never: never = kind;
+      throw new Error(`unknown kind of value: ${String(never)}`);
+    }
   }
 }
 
-type Refusal = Extract<ExactReading, { ok: false }>;
-
 /** A walk over the text that holds it to the grammar of RFC 8259 as it goes. Ends at the first fault. */
 interface Reading {
-  readonly text: string;
+  text: string;
   at: number;
   fault: Refusal | null;
   /** The first name that stands twice. The walk goes on, since a broken text is called broken first. */
@@ -97,12 +136,16 @@ function readObject(reading: Reading, depth: number): unknown {
     reading.at += 1;
     const value = readValue(reading, depth + 1);
     if (reading.fault !== null) return members;
-    // Assignment would set the prototype instead of a member of this name.
-    if (name === '__proto__')
-      Object.defineProperty(members, name, { value, enumerable: true, configurable: true, writable: true });
-    else members[name] = value;
+    setMember(members, name, value);
   } while (isFollowed(reading, 0x7d));
   return members;
+}
+
+function setMember(members: Record<string, unknown>, name: string, value: unknown): void {
+  // Assignment would set the prototype instead of a member of this name.
+  if (name === '__proto__')
+    Object.defineProperty(members, name, { value, enumerable: true, configurable: true, writable: true });
+  else members[name] = value;
 }
 
 function readList(reading: Reading, depth: number): unknown {

@@ -8,13 +8,8 @@ import type { DurationMs, EpochMs } from '../core/time.ts';
 import type { EventFacts, WebhookEvent } from '../core/webhook-event.ts';
 import type { Random } from '../platform/random.ts';
 import type { Secret, Verification } from '../signing/index.ts';
+import type { Callback } from './callback.ts';
 import type { OpenHttp } from './http-client.ts';
-
-/** The HTTP message as received. Header names are lower case. */
-export interface Callback {
-  readonly body: Uint8Array;
-  readonly headers: Readonly<Record<string, string>>;
-}
 
 /** One live key: what it is called (where the scheme names keys) and its value. */
 export interface NamedSecret {

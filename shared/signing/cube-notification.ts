@@ -1,7 +1,7 @@
 import { fromCanonicalBase64, hmacSha1, sameBytes, toBase64, toHex } from './digest.ts';
 import { type JsonInput, jsonText } from './json-input.ts';
 import { compareUtf16 } from './key-value-text.ts';
-import { compactText, type RawMember, readMembers } from './raw-json.ts';
+import { compactText, type JsonBody, type RawMember, readMembers } from './raw-json.ts';
 import type { Secret } from './secret.ts';
 import type { VariantOptions, Verification } from './verification.ts';
 
@@ -52,7 +52,7 @@ export interface CubeKey {
  * Source: protocols/linksfield.md, section 6.
  */
 export function verifyCubeNotification(
-  body: Uint8Array,
+  body: JsonBody,
   headers: Readonly<Record<string, string>>,
   keys: readonly CubeKey[],
   options: VariantOptions,
@@ -76,7 +76,10 @@ export function verifyCubeNotification(
     if (options.variants !== null && !options.variants.includes(reading.name)) continue;
     const text = texts.get(reading.joiner) ?? Buffer.from(message + reading.joiner + given.headerText);
     texts.set(reading.joiner, text);
-    const key = named.find(({ secret }) => cubeDigestIs(text, secret, reading.keyForm, given.digest));
+    const key = named.find(({ secret }) => {
+      const digest = cubeDigest(text, secret.reveal(), reading.keyForm);
+      return digest !== null && sameBytes(digest, given.digest);
+    });
     if (key === undefined) continue;
     return { ok: true, variant: reading.name, keyIndex: key.keyIndex, signedAtMs: given.timestampMs };
   }
@@ -89,21 +92,14 @@ export function sortedMessage(members: readonly RawMember[]): string {
   return `{${sorted.map(({ keyText, valueText }) => `${keyText}:${compactText(valueText)}`).join(',')}}`;
 }
 
-/** True when HMAC-SHA1 over the text under the key, taken in this form, gives this digest. */
-function cubeDigestIs(
+/** HMAC-SHA1 over the text under the key in one of its two forms; null when it isn't hex but should be decoded. */
+export function cubeDigest(
   text: string | Uint8Array,
-  secret: Secret,
+  key: string,
   keyForm: CubeReading['keyForm'],
-  digest: Uint8Array,
-): boolean {
-  const key = cubeKeyBytes(secret.reveal(), keyForm);
-  return key !== null && sameBytes(hmacSha1(key, text), digest);
-}
-
-/** The HMAC key in one of its two forms; null when it isn't hex but should be decoded. */
-export function cubeKeyBytes(value: string, keyForm: CubeReading['keyForm']): Uint8Array | null {
-  if (keyForm === 'key_as_text') return Buffer.from(value);
-  return /^(?:[0-9a-fA-F]{2})+$/.test(value) ? Buffer.from(value, 'hex') : null;
+): Uint8Array | null {
+  if (keyForm === 'key_as_text') return hmacSha1(key, text);
+  return /^(?:[0-9a-fA-F]{2})+$/.test(key) ? hmacSha1(key, text, 'hex') : null;
 }
 
 interface CubeHeaders {
@@ -211,10 +207,9 @@ export function signCubeNotification(
       detail: `no variant is called ${JSON.stringify(variant)}`,
     };
   }
-  const bytesOfKey = cubeKeyBytes(key.secret.reveal(), reading.keyForm);
-  if (bytesOfKey === null) return { ok: false, reason: 'not-signable', detail: 'the key is not hex' };
   const text = `${sortedMessage(read.members)}${reading.joiner}1.0:HMAC-SHA1:${key.timestampMs}`;
-  const digest = hmacSha1(bytesOfKey, text);
+  const digest = cubeDigest(text, key.secret.reveal(), reading.keyForm);
+  if (digest === null) return { ok: false, reason: 'not-signable', detail: 'the key is not hex' };
   const signature = reading.output === 'base64' ? toBase64(digest) : toHex(digest);
   const headers = {
     'x-lf-notification-version': '1.0',

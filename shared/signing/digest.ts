@@ -10,8 +10,16 @@ export function md5(text: string): Uint8Array {
   return Buffer.from(hash('md5', text, 'hex'), 'hex');
 }
 
-export function hmacSha1(key: string | Uint8Array, text: string | Uint8Array): Uint8Array {
-  return createHmac('sha1', key).update(text).digest();
+/**
+ * The key is a text, or the bytes that a hex text stands for. Never a Buffer: Node 24 tries whether it is a KeyObject
+ * by catching what that throws, which costs five digests.
+ */
+export function hmacSha1(
+  key: string,
+  text: string | Uint8Array,
+  encoding: 'utf8' | 'hex' = 'utf8',
+): Uint8Array {
+  return Buffer.from(createHmac('sha1', key, { encoding }).update(text).digest('hex'), 'hex');
 }
 
 export function toBase64(bytes: Uint8Array): string {

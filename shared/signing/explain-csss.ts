@@ -76,7 +76,7 @@ function triedTexts(
 }
 
 function allCandidates(root: RawRoot): readonly { readonly variant: string; readonly text: string }[] {
-  return (['digest-bytes', 'hex-text'] as const).flatMap((output) => [...csssCandidates(root, output, null)]);
+  return (['digest-bytes', 'hex-text'] as const).flatMap((output) => [...csssCandidates(root, output)]);
 }
 
 interface Refused {

@@ -1,12 +1,11 @@
 import {
   type CubeKey,
   type CubeReading,
-  cubeKeyBytes,
+  cubeDigest,
   cubeReadings,
   sortedMessage,
   verifyCubeNotification,
 } from './cube-notification.ts';
-import { hmacSha1 } from './digest.ts';
 import { bodyFault } from './explain-eiotclub.ts';
 import {
   type Compute,
@@ -103,10 +102,7 @@ function likelyReadings(headers: Headers): readonly CubeReading[] {
 }
 
 function computeWith(keyForm: CubeReading['keyForm']): Compute {
-  return (text, secret) => {
-    const key = cubeKeyBytes(secret, keyForm);
-    return key === null ? null : hmacSha1(key, text);
-  };
+  return (text, secret) => cubeDigest(text, secret, keyForm);
 }
 
 const bothKeyForms: readonly Compute[] = [computeWith('key_hex_decoded'), computeWith('key_as_text')];

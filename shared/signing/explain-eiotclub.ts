@@ -101,7 +101,7 @@ function triedTexts(
   received: readonly Received[],
   keys: readonly Secret[],
 ): readonly TriedText[] {
-  const candidates = [...eiotclubCandidates(members, eiotclubUnsigned, null)].map(({ variant, text }) => {
+  const candidates = [...eiotclubCandidates(members, eiotclubUnsigned)].map(({ variant, text }) => {
     const hit = firstHit([{ cause: '', text }], keys, received, compute);
     const digest = hit === null ? null : compute(text, keys[hit.keyIndex]?.reveal() ?? '');
     return { variant, text, digest };
@@ -170,7 +170,7 @@ function unmatchedHints(members: readonly RawMember[]): readonly string[] {
 
 /** Slips in the order in which they are seen: another variant, appkey, secret, field set, spelling, unit, algorithm. */
 function* trials(members: readonly RawMember[], accepted: readonly string[] | null): Generator<Trial> {
-  const base = [...eiotclubCandidates(members, eiotclubUnsigned, null)];
+  const base = [...eiotclubCandidates(members, eiotclubUnsigned)];
   for (const { variant, text } of base) yield { cause: variantCause(variant, accepted), text };
   const [first] = base;
   if (first === undefined) return;

@@ -47,6 +47,7 @@ export type { JsonInput, JsonParams } from './json-input.ts';
 export { mallChecksum } from './mall-checksum.ts';
 export {
   compactText,
+  type JsonBody,
   jsonDepthMax,
   plainString,
   type RawFailure,

@@ -35,6 +35,9 @@ export type RawRoot =
 const deepFault = -(2 ** 40);
 const fault = (at: number): number => -1 - at;
 
+/** A body as bytes, or as {@link readRoot} took it apart before. */
+export type JsonBody = Uint8Array | RawRoot;
+
 /**
  * The members of the root object with the exact text of every value, after a strict check of the whole body
  * against the JSON grammar.
@@ -43,7 +46,7 @@ const fault = (at: number): number => -1 - at;
  * occurs twice in the root, and nesting beyond {@link jsonDepthMax}. Never throws.
  * Source: RFC 8259, sections 2 to 8.
  */
-export function readMembers(body: Uint8Array): RawMembers {
+export function readMembers(body: JsonBody): RawMembers {
   const root = readRoot(body);
   if (!root.ok) return root;
   if (root.kind === 'object') return { ok: true, members: root.members };
@@ -51,7 +54,8 @@ export function readMembers(body: Uint8Array): RawMembers {
 }
 
 /** Like {@link readMembers}, and takes an array as the root too: its items come with their exact text. */
-export function readRoot(body: Uint8Array): RawRoot {
+export function readRoot(body: JsonBody): RawRoot {
+  if (!(body instanceof Uint8Array)) return body;
   const text = decodeUtf8(body);
   if (text === null) {
     return { ok: false, reason: 'not-utf8', detail: `the body (${body.length} bytes) is not valid UTF-8` };

@@ -80,7 +80,7 @@ function floorsOf(body: Uint8Array, digest: Scheme['digest']): readonly Contende
 const sha1 = (bytes: Uint8Array): Uint8Array => createHash('sha1').update(bytes).digest();
 const md5 = (bytes: Uint8Array): Uint8Array => createHash('md5').update(bytes).digest();
 const hmacSha1 = (bytes: Uint8Array): Uint8Array =>
-  createHmac('sha1', Buffer.from(key, 'hex')).update(bytes).digest();
+  createHmac('sha1', key, { encoding: 'hex' }).update(bytes).digest();
 
 function eiotclub(bytes: number): Scheme {
   const signed = signEiotclubCallback(eiotclubBody(bytes), secret);

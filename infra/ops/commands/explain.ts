@@ -4,6 +4,7 @@ import type { EpochMs } from '../../../shared/core/time.ts';
 import { sameText } from '../../../shared/platform/digest.ts';
 import type { SecretSet } from '../../../shared/platform/secret-source.ts';
 import type { Stage, StageProvider } from '../../../shared/policy/stage.ts';
+import { callbackOf } from '../../../shared/providers/callback.ts';
 import type { Provider } from '../../../shared/providers/provider.ts';
 import type { Explanation, Verification } from '../../../shared/signing/index.ts';
 import { loadEvent, loadEvidence } from '../../../shared/store/event-store.ts';
@@ -214,10 +215,11 @@ function judgeAsReceived(
       detail: 'the last part of the path is not the token of this stage',
     };
   }
-  if (provider.callbacks.isUnsigned(request)) {
+  const callback = callbackOf(request.body, request.headers);
+  if (provider.callbacks.isUnsigned(callback)) {
     return { ok: false, reason: 'missing-signature', detail: 'the callback carries no signature' };
   }
-  return provider.callbacks.verify(request, secrets.keys, options);
+  return provider.callbacks.verify(callback, secrets.keys, options);
 }
 
 async function show(

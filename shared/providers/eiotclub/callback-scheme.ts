@@ -1,15 +1,15 @@
-import { judgeAge, readMembers, type Verification, verifyEiotclubCallback } from '../../signing/index.ts';
-import type { Callback, NamedSecret, VerifyOptions } from '../provider.ts';
+import { judgeAge, type Verification, verifyEiotclubCallback } from '../../signing/index.ts';
+import type { Callback } from '../callback.ts';
+import type { NamedSecret, VerifyOptions } from '../provider.ts';
 
 /**
  * True when the body is a JSON object whose `sign` is missing, null or empty.
  * Every documented event carries one, so a stage needs a good reason to accept a callback without it.
  * Source: protocols/eiotclub.md, section 2 (sign is on all event pages).
  */
-export function isUnsigned(callback: Callback): boolean {
-  const reading = readMembers(callback.body);
-  if (!reading.ok) return false;
-  const sign = reading.members.find((member) => member.key === 'sign');
+export function isUnsigned({ json }: Callback): boolean {
+  if (!json.ok || json.kind !== 'object') return false;
+  const sign = json.members.find((member) => member.key === 'sign');
   return sign === undefined || sign.valueText === 'null' || sign.valueText === '""';
 }
 
@@ -25,7 +25,7 @@ export function verify(
   options: VerifyOptions,
 ): Verification {
   const secrets = keys.map((key) => key.secret);
-  const result = verifyEiotclubCallback(callback.body, secrets, { variants: options.variants });
+  const result = verifyEiotclubCallback(callback.json, secrets, { variants: options.variants });
   if (!result.ok) return result;
   if (result.signedAtMs === null) {
     return { ok: false, reason: 'malformed-timestamp', detail: 'the signed body has no readable timestamp' };

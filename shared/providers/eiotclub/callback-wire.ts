@@ -3,8 +3,9 @@ import { type Money, parseMajorAmount } from '../../core/money.ts';
 import { type SimIdKind, type Subject, subjectOf } from '../../core/subject.ts';
 import { type EpochMs, epochMs } from '../../core/time.ts';
 import type { EventFacts, OrderReference, UsageAlert } from '../../core/webhook-event.ts';
-import { canonicalText, type Fields, isFields, readExactJson, trimmedOrNull } from '../exact-json.ts';
-import type { Callback, CallbackFact, CallbackReading, ReadContext } from '../provider.ts';
+import type { Callback } from '../callback.ts';
+import { canonicalText, type Fields, isFields, readExactBody, trimmedOrNull } from '../exact-json.ts';
+import type { CallbackFact, CallbackReading, ReadContext } from '../provider.ts';
 
 /** Rows of one notification; the page says "can cover several cards" and names no limit, so this one is ours. */
 export const rowsMax = 500;
@@ -113,12 +114,12 @@ function orderIn(row: Omit<z.infer<typeof packageSchema>, 'packageName' | 'state
  * Source: protocols/eiotclub.md, section 3.
  */
 export function readCallback(callback: Callback, context: ReadContext): CallbackReading {
-  const json = readExactJson(callback.body);
-  if (!json.ok) return json;
-  if (!isFields(json.value)) {
+  const reading = readExactBody(callback.json);
+  if (!reading.ok) return reading;
+  if (!isFields(reading.value)) {
     return { ok: false, reason: 'not-an-object', detail: 'the body is JSON, but must be one object' };
   }
-  const root = json.value;
+  const root = reading.value;
   const rows = rowsOf(root);
   if (rows.length > rowsMax) {
     return {

@@ -16,14 +16,14 @@ export const linksfieldCsssCallbacks: CallbackSide = {
   // Both headers are optional, and order status changes were documented to come without them
   // (E/api-42599706). A blank header counts as none; either way the fact is trusted less, never more.
   isUnsigned: ({ headers }) => signatureOf(headers) === undefined,
-  verify: ({ body, headers }, keys, { variants }) =>
+  verify: ({ json, headers }, keys, { variants }) =>
     verifyCsssCallback(
-      body,
+      json,
       signatureOf(headers),
       keys.map(({ secret }) => secret),
       { variants },
     ),
-  read: ({ body }) => readCsssCallback(body),
+  read: ({ json }) => readCsssCallback(json),
   // What CSSS expects is not documented; this is the envelope of its own good replies (section 2), inferred.
   acknowledgement: {
     contentType: 'application/json',

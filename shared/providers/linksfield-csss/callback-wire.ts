@@ -7,13 +7,14 @@ import type {
   PlanWarning,
   UsageAlert,
 } from '../../core/webhook-event.ts';
+import type { JsonBody } from '../../signing/index.ts';
 import {
   agreedText,
   canonicalText,
   type Fields,
   firstText,
   isFields,
-  readExactJson,
+  readExactBody,
   textOf,
 } from '../exact-json.ts';
 import type { CallbackFact, CallbackReading } from '../provider.ts';
@@ -141,8 +142,8 @@ const notContent: ReadonlySet<string> = new Set(['sign', 'signature', 'nonce', '
  * twice, or that hold more than `factsMax` facts.
  * Source: protocols/linksfield.md, section 4.
  */
-export function readCsssCallback(body: Uint8Array): CallbackReading {
-  const reading = readExactJson(body);
+export function readCsssCallback(body: JsonBody): CallbackReading {
+  const reading = readExactBody(body);
   if (!reading.ok) return reading;
   const items = itemsOf(reading.value);
   if (items === null) {

@@ -12,8 +12,8 @@ export const linksfieldCubeCallbacks: CallbackSide = {
   evidenceHeaders: ['x-lf-notification-version', 'x-lf-algo', 'x-lf-signature', 'x-lf-timestamp'],
   // Every notification is signed, so one without a signature is refused and never taken as merely unsigned.
   isUnsigned: () => false,
-  verify: ({ body, headers }, keys, { now, variants, maxAge, maxFuture }) => {
-    const verification = verifyCubeNotification(body, headers, keys, { variants });
+  verify: ({ json, headers }, keys, { now, variants, maxAge, maxFuture }) => {
+    const verification = verifyCubeNotification(json, headers, keys, { variants });
     if (!verification.ok) return verification;
     const age = judgeAge(verification.signedAtMs, {
       nowMs: now,
@@ -24,7 +24,7 @@ export const linksfieldCubeCallbacks: CallbackSide = {
     const detail = `x-lf-timestamp is ${verification.signedAtMs}, now is ${now}, allowed are ${maxAge} ms back and ${maxFuture} ms ahead`;
     return { ok: false, reason: age, detail };
   },
-  read: ({ body }) => readCubeNotification(body),
+  read: ({ json }) => readCubeNotification(json),
   // What counts as received is not documented; this is the envelope of Cube's own good replies (section 5.1),
   // inferred.
   acknowledgement: {

@@ -1,7 +1,8 @@
 import { type Subject, subjectOf } from '../../core/subject.ts';
 import { type EpochMs, epochMs } from '../../core/time.ts';
 import type { EventFacts, OrderReference } from '../../core/webhook-event.ts';
-import { canonicalText, type Fields, isFields, readExactJson, textOf } from '../exact-json.ts';
+import type { JsonBody } from '../../signing/index.ts';
+import { canonicalText, type Fields, isFields, readExactBody, textOf } from '../exact-json.ts';
 import type { CallbackFact, CallbackReading } from '../provider.ts';
 
 export const cubeId = 'linksfield-cube';
@@ -85,8 +86,8 @@ type Scopes = readonly Fields[];
  * than `factsMax` facts.
  * Source: protocols/linksfield.md, section 6 (events known; their payloads are not).
  */
-export function readCubeNotification(body: Uint8Array): CallbackReading {
-  const reading = readExactJson(body);
+export function readCubeNotification(body: JsonBody): CallbackReading {
+  const reading = readExactBody(body);
   if (!reading.ok) return reading;
   if (!isFields(reading.value)) {
     return { ok: false, reason: 'not-an-object', detail: 'expected a JSON object' };

@@ -11,6 +11,7 @@ import type { LedgerKind } from '../../../shared/core/action.ts';
 import { noStops } from '../../../shared/core/controls.ts';
 import { after, hours } from '../../../shared/core/time.ts';
 import type { EventFacts } from '../../../shared/core/webhook-event.ts';
+import { callbackOf } from '../../../shared/providers/callback.ts';
 import { providers } from '../../../shared/providers/registry.ts';
 import { decidedAction, event, noOrder, noon, usd } from '../core/samples.ts';
 
@@ -131,7 +132,7 @@ describe('samples of callbacks', () => {
       expect(samplesOf(id).length).toBeGreaterThan(3);
       for (const sample of samplesOf(id)) {
         const body = Buffer.from(JSON.stringify(sample.body(fill)));
-        const reading = side?.read({ body, headers: {} }, { currency: 'USD' });
+        const reading = side?.read(callbackOf(body, {}), { currency: 'USD' });
         expect(reading, `${id} ${sample.name}`).toMatchObject({
           ok: true,
           facts: [{ facts: { kind: sample.kind } }],

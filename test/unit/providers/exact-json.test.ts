@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { readExactJson } from '../../../shared/providers/exact-json.ts';
+import { readExactBody, readExactJson } from '../../../shared/providers/exact-json.ts';
 
 const read = (text: string): unknown => {
   const reading = readExactJson(text);
@@ -78,6 +78,34 @@ describe('reading JSON with exact numbers', () => {
     expect(readExactJson(nested(33))).toMatchObject({
       ok: false,
       detail: expect.stringContaining('32 levels'),
+    });
+  });
+
+  it.each([
+    ' {"a\\"b" : "\\u0061\\n", "__proto__": [ ], "": {}, "n": -2.50E+10, "t": true, "f": false, "z": null} ',
+    '[ 1.0, "a", {"__proto__":{"b":[1e5]}}, [true, null], false ]',
+    '{"a":{"b":[{"c":1,"c":2}]}}',
+    '{"a":1,"a":2}',
+    '[{"a":1,"a":2}]',
+    '{"a":[1,]}',
+    '[] x',
+    '',
+    `{"a":${'['.repeat(31)}${']'.repeat(31)}}`,
+    `{"a":${'['.repeat(32)}${']'.repeat(32)}}`,
+    `${'['.repeat(32)}${']'.repeat(32)}`,
+    `${'['.repeat(33)}${']'.repeat(33)}`,
+  ])('reads a body by its parts as it reads the whole text: %s', (text) => {
+    const { detail: _, ...whole } = { detail: '', ...readExactJson(text) };
+    const { detail: __, ...byParts } = { detail: '', ...readExactBody(Buffer.from(text)) };
+    expect(byParts).toEqual(whole);
+    expect(JSON.stringify(byParts)).toBe(JSON.stringify(whole));
+  });
+
+  it('takes an object or a list for a body, in UTF-8 and nothing else', () => {
+    for (const text of ['1', '"a"', 'null'])
+      expect(readExactBody(Buffer.from(text))).toMatchObject({ reason: 'not-an-object' });
+    expect(readExactBody(Buffer.from([0x7b, 0x22, 0xff, 0x22, 0x3a, 0x31, 0x7d]))).toMatchObject({
+      reason: 'not-json',
     });
   });
 

@@ -18,6 +18,7 @@ import {
   signEiotclubCallback,
   signEiotclubRequest,
   unescapeString,
+  type Verification,
   verifyCsssCallback,
   verifyCsssRequest,
   verifyCubeNotification,
@@ -217,6 +218,57 @@ describe('sign, then verify', () => {
         expect(verdict).toEqual({ ok: true, variant, keyIndex: 0, signedAtMs: 1 });
       }),
       { numRuns: 300 },
+    );
+  });
+});
+
+describe('several accepted readings', () => {
+  /** What the first reading says that knows the signature, each asked alone: so no shortcut between them counts. */
+  const oneByOne = (
+    variants: readonly string[],
+    verify: (variants: readonly string[]) => Verification,
+  ): Verification =>
+    variants.map((variant) => verify([variant])).find((v) => v.ok || v.reason !== 'wrong-signature') ??
+    verify([]);
+
+  it('take in EIOTCLUB callbacks what each takes alone, and name the first that does', () => {
+    const variant = fc.constantFrom(...eiotclubCallbackVariants);
+    const cases = fc.tuple(arbitrary.objectText, variant, fc.subarray([...eiotclubCallbackVariants]));
+    fc.assert(
+      fc.property(cases, ([text, signedBy, accepted]) => {
+        const made = signEiotclubCallback(bytes(text), secret, signedBy);
+        fc.pre(made.ok);
+        const verify = (variants: readonly string[]) =>
+          verifyEiotclubCallback(made.body, [secret], { variants });
+        expect(verify(accepted)).toEqual(oneByOne(accepted, verify));
+        expect(verifyEiotclubCallback(made.body, [secret], any)).toEqual(
+          oneByOne(eiotclubCallbackVariants, verify),
+        );
+      }),
+      { numRuns: 1000 },
+    );
+  });
+
+  it('take in CSSS callbacks what each takes alone, and name the first that does', () => {
+    const variant = fc.constantFrom(...csssCallbackVariants);
+    const wrapped = fc.constantFrom<(text: string) => string>(
+      (text) => text,
+      (text) => `[${text}]`,
+      (text) => `{"devices":[${text}]}`,
+    );
+    const cases = fc.tuple(arbitrary.objectText, wrapped, variant, fc.subarray([...csssCallbackVariants]));
+    fc.assert(
+      fc.property(cases, ([text, wrap, signedBy, accepted]) => {
+        const made = signCsssCallback(bytes(wrap(text)), secret, signedBy);
+        fc.pre(made.ok);
+        const verify = (variants: readonly string[]) =>
+          verifyCsssCallback(made.body, made.signature, [secret], { variants });
+        expect(verify(accepted)).toEqual(oneByOne(accepted, verify));
+        expect(verifyCsssCallback(made.body, made.signature, [secret], any)).toEqual(
+          oneByOne(csssCallbackVariants, verify),
+        );
+      }),
+      { numRuns: 1000 },
     );
   });
 });

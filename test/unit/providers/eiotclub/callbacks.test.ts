@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { days, epochMs, minutes } from '../../../../shared/core/time.ts';
+import { callbackOf } from '../../../../shared/providers/callback.ts';
 import { callbacks } from '../../../../shared/providers/eiotclub/eiotclub-callbacks.ts';
 import type { CallbackFact, NamedSecret } from '../../../../shared/providers/provider.ts';
 import { Secret } from '../../../../shared/signing/index.ts';
@@ -13,8 +14,8 @@ const header = { id: '7bpDUV2P4oAGv37MBBHaAeJk', nonce: 90082, timestamp: signed
 
 const bytes = (body: unknown): Uint8Array =>
   new TextEncoder().encode(typeof body === 'string' ? body : JSON.stringify(body));
-const callbackOf = (body: unknown) => ({ body: bytes(body), headers: {} });
-const read = (body: unknown) => callbacks.read(callbackOf(body), { currency: 'USD' });
+const sent = (body: unknown) => callbackOf(bytes(body), {});
+const read = (body: unknown) => callbacks.read(sent(body), { currency: 'USD' });
 
 function factsOf(body: unknown): readonly CallbackFact[] {
   const reading = read(body);
@@ -244,7 +245,7 @@ describe('what is refused', () => {
 
   it('bytes that are not UTF-8', () => {
     const body = Buffer.concat([Buffer.from('{"event":"'), Buffer.from([0xff]), Buffer.from('"}')]);
-    expect(callbacks.read({ body, headers: {} }, { currency: 'USD' })).toMatchObject({
+    expect(callbacks.read(callbackOf(body, {}), { currency: 'USD' })).toMatchObject({
       ok: false,
       reason: 'not-json',
     });
@@ -310,7 +311,7 @@ describe('verification', () => {
   const members = { id: 'evt-1', timestamp: signedAtSec, nonce: 90082, event: 'CardStopped', iccid };
   const good = { ...members, sign: signByHand(members, secretText) };
   const verify = (body: unknown, changed: Partial<typeof options> = {}) =>
-    callbacks.verify(callbackOf(body), keys, { ...options, ...changed });
+    callbacks.verify(sent(body), keys, { ...options, ...changed });
 
   it('accepts a good signature by the older key and says which key it was', () => {
     expect(verify(good)).toMatchObject({ ok: true, keyIndex: 1, signedAtMs: signedAt });
@@ -365,15 +366,15 @@ describe('verification', () => {
   });
 
   it('refuses everything without a key', () => {
-    expect(callbacks.verify(callbackOf(good), [], options)).toMatchObject({ ok: false, reason: 'no-secret' });
+    expect(callbacks.verify(sent(good), [], options)).toMatchObject({ ok: false, reason: 'no-secret' });
   });
 
   it('says unsigned only of a body that has no signature at all', () => {
-    expect(callbacks.isUnsigned(callbackOf(members))).toBe(true);
-    expect(callbacks.isUnsigned(callbackOf({ ...members, sign: '' }))).toBe(true);
-    expect(callbacks.isUnsigned(callbackOf({ ...members, sign: null }))).toBe(true);
-    expect(callbacks.isUnsigned(callbackOf({ ...members, sign: 'x' }))).toBe(false);
-    expect(callbacks.isUnsigned(callbackOf('[]'))).toBe(false);
-    expect(callbacks.isUnsigned(callbackOf('x'))).toBe(false);
+    expect(callbacks.isUnsigned(sent(members))).toBe(true);
+    expect(callbacks.isUnsigned(sent({ ...members, sign: '' }))).toBe(true);
+    expect(callbacks.isUnsigned(sent({ ...members, sign: null }))).toBe(true);
+    expect(callbacks.isUnsigned(sent({ ...members, sign: 'x' }))).toBe(false);
+    expect(callbacks.isUnsigned(sent('[]'))).toBe(false);
+    expect(callbacks.isUnsigned(sent('x'))).toBe(false);
   });
 });

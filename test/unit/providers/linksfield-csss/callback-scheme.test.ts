@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import { epochMs, minutes } from '../../../../shared/core/time.ts';
+import { callbackOf } from '../../../../shared/providers/callback.ts';
 import { linksfieldCsssCallbacks } from '../../../../shared/providers/linksfield-csss/callback-scheme.ts';
 import { Secret } from '../../../../shared/signing/index.ts';
 
@@ -19,7 +20,7 @@ const signed = `device_id=89852022018041800192&order_id=L1&status=1008&${secretT
 const md5 = createHash('md5').update(signed).digest();
 
 function callback(headers: Record<string, string>, text = bodyText) {
-  return { body: new TextEncoder().encode(text), headers };
+  return callbackOf(new TextEncoder().encode(text), headers);
 }
 
 describe('signature of a CSSS callback', () => {

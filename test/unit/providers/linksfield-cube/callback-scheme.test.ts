@@ -1,6 +1,7 @@
 import { createHmac } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import { epochMs, minutes } from '../../../../shared/core/time.ts';
+import { callbackOf } from '../../../../shared/providers/callback.ts';
 import { linksfieldCubeCallbacks } from '../../../../shared/providers/linksfield-cube/callback-scheme.ts';
 import { Secret } from '../../../../shared/signing/index.ts';
 
@@ -29,7 +30,7 @@ function callback(changes: Record<string, string> = {}, text = bodyText) {
     'x-lf-timestamp': String(signedAt),
     ...changes,
   };
-  return { body: new TextEncoder().encode(text), headers };
+  return callbackOf(new TextEncoder().encode(text), headers);
 }
 
 describe('signature of a Cube notification', () => {
@@ -66,7 +67,7 @@ describe('signature of a Cube notification', () => {
   });
 
   test('is never merely missing: an unsigned notification is refused', () => {
-    const bare = { body: new TextEncoder().encode(bodyText), headers: {} };
+    const bare = callbackOf(new TextEncoder().encode(bodyText), {});
     expect(linksfieldCubeCallbacks.isUnsigned(bare)).toBe(false);
     expect(verify(bare, [key], options)).toMatchObject({ ok: false, reason: 'missing-signature' });
     expect(verify(callback(), [], options)).toMatchObject({ ok: false, reason: 'no-secret' });

@@ -1,0 +1,13 @@
+import { type RawRoot, readRoot } from '../signing/index.ts';
+
+/** The HTTP message as received. Header names are lower case. */
+export interface Callback {
+  readonly body: Uint8Array;
+  /** The body taken apart, once for verification and reading both; a failure where it isn't JSON. */
+  readonly json: RawRoot;
+  readonly headers: Readonly<Record<string, string>>;
+}
+
+export function callbackOf(body: Uint8Array, headers: Callback['headers']): Callback {
+  return { body, json: readRoot(body), headers };
+}
