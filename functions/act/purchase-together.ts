@@ -76,10 +76,13 @@ interface Lead {
 async function lead({ own, place, pool, joining }: Lead, deps: ActDeps): Promise<void> {
   const { action } = own.row.value;
   const waiting = withPrepared(own.row, own.prepared);
-  const { slotAt, slot } = await deps.inTurn(async () => ({
-    slotAt: deps.clock(),
-    slot: await takeSlot(action, leavesWithin, deps),
-  }));
+  const taken = await deps.inTurn(async () => {
+    // Asked again, since the turns before this one took time too. The pool stays as it is for whoever leads next.
+    if (!isTimeFor(2, deps)) return comeBackSoon(waiting, deps);
+    return { slotAt: deps.clock(), slot: await takeSlot(action, leavesWithin, deps) };
+  });
+  if (taken === null) return;
+  const { slotAt, slot } = taken;
   if (slot.kind === 'wait') {
     // The pool waits for the slot too. Losing this write to another worker is fine: it goes on there.
     await writePool(deps.table, place, pool, poolInLine(joining, slot.until, deps.clock()));

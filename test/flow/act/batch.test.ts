@@ -77,3 +77,19 @@ test('keeps a cap that a batch would pass: what fits is bought, the rest is park
   expect(states.toSorted()).toEqual(['parked', 'parked', 'succeeded', 'succeeded', 'succeeded']);
   expect(shop.simulator.orders({ provider: 'eiotclub' })).toHaveLength(3);
 });
+
+test('holds no more connections than the account has: the others of the batch come back for theirs', async () => {
+  await openWith({ eiotclub: { limits: { connectionsMax: 3 } } });
+  const slow = { kind: 'slow', afterMs: seconds(5) } as const;
+  shop.simulator.faults.add({ match: { path: orderPath }, fault: slow, times: 3 });
+  const acting = actOnAll();
+  await vi.waitFor(() => expect(ordersAsked()).toHaveLength(3));
+  const waiting = () => shop.logged.filter(({ message }) => message === 'action waits');
+  await vi.waitFor(() => expect(waiting()).toHaveLength(2));
+  expect(ordersAsked()).toHaveLength(3);
+  shop.clock.advance(seconds(5));
+  await acting;
+  await shop.pass(minutes(2), seconds(5));
+  for (const simId of sims) expect((await shop.actionOf(simId)).state.name).toBe('succeeded');
+  expect(shop.simulator.orders({ provider: 'eiotclub' })).toHaveLength(sims.length);
+});

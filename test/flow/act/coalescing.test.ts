@@ -1,8 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { act } from '../../../functions/act/act.ts';
+import { topology } from '../../../infra/topology.ts';
 import type { Action } from '../../../shared/core/action.ts';
-import { days, hours, minutes, seconds } from '../../../shared/core/time.ts';
+import { type DurationMs, days, hours, minutes, seconds } from '../../../shared/core/time.ts';
+import type { Turns } from '../../../shared/platform/turns.ts';
 import { loadHealth } from '../../../shared/store/control-store.ts';
 import { StoreError } from '../../../shared/store/errors.ts';
 import type { Fault } from '../../provider-simulator/faults.ts';
@@ -275,6 +277,24 @@ describe('a call for several SIMs', () => {
     await pass(world, minutes(1));
     expect(names(await actionsOf(world, actionIds))).toEqual(['succeeded']);
     expect([asked, world.sent.length - paidCalls(world)]).toEqual([1, 1]);
+  });
+
+  it('is not made when the turns before it have used up the time, and loses no SIM', async () => {
+    const { world, actionIds } = await openShop(3);
+    let left: DurationMs = topology.act.timeout;
+    for (const actionId of actionIds) {
+      const inTurn: Turns = (work) => {
+        left = seconds(5);
+        return work();
+      };
+      left = topology.act.timeout;
+      await drive(world, act(actionId, { ...actDeps(world, csss), inTurn, timeLeft: () => left }));
+      await sleep(world, seconds(3));
+    }
+    expect(paidCalls(world)).toBe(0);
+    await pass(world, minutes(2));
+    expect(names(await actionsOf(world, actionIds))).toEqual(['succeeded', 'succeeded', 'succeeded']);
+    for (let n = 1; n <= 3; n++) expect(boughtFor(world, n)).toBe(1);
   });
 
   it('that the rate limit turned away frees every SIM at once', async () => {

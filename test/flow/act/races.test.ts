@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { act } from '../../../functions/act/act.ts';
-import { minutes, seconds } from '../../../shared/core/time.ts';
+import { topology } from '../../../infra/topology.ts';
+import { type DurationMs, minutes, seconds } from '../../../shared/core/time.ts';
+import type { Turns } from '../../../shared/platform/turns.ts';
 import type { Table } from '../../../shared/store/table.ts';
 import {
   actDeps,
@@ -90,5 +92,29 @@ describe('workers with the same message at once', () => {
     expect(action.state).toMatchObject({ name: 'succeeded', adopted: true });
     expect(action.ledger.map(({ kind }) => kind)).toEqual(['reserved', 'charged']);
     expect(paidCalls(world)).toBe(1);
+  });
+});
+
+describe('a worker whose turn for the claim comes late', () => {
+  it('claims nothing when the turns before it have used up its time, and leaves the action to the next one', async () => {
+    const world = await openWorld(1);
+    holdCsssOrder(world, 1, 'ORDER_1', 'ended');
+    const actionId = await cause(world, expiredEvent(world));
+    const deps = actDeps(world, csss);
+    let left: DurationMs = topology.act.timeout;
+    const inTurn: Turns = (work) => {
+      left = seconds(5);
+      return work();
+    };
+    await drive(world, act(actionId, { ...deps, inTurn, timeLeft: () => left }));
+    expect(paidCalls(world)).toBe(0);
+    expect(await actionOf(world, actionId)).toMatchObject({
+      state: { name: 'planned' },
+      attempts: 0,
+      money: { reservedMinor: 0 },
+    });
+    await pass(world, minutes(2));
+    expect(paidCalls(world)).toBe(1);
+    expect((await actionOf(world, actionId)).state.name).toBe('succeeded');
   });
 });

@@ -167,6 +167,22 @@ describe('admitting', () => {
     expect(kept?.value.admitted).toEqual({ at: world.now(), by: 'ada', eventIds: [eventId] });
   });
 
+  it('decides what no rule can match as it is admitted, with the time at which it came, and queues nothing', async () => {
+    const { world, id } = await refusedThenRotated();
+    world.keys.eiotclub = 'new-secret';
+    const deps = { ...world.deps, policy: { version: 'v2', rules: [] } };
+    const result = await admit(id, 'ada', world.now(), deps);
+    expect(result).toMatchObject({ kind: 'admitted', fresh: 1 });
+    const row = await loadEvent(world.table, result.kind === 'admitted' ? (result.eventIds[0] ?? '') : '');
+    expect(world.now()).toBeGreaterThan(start);
+    expect(row?.value).toMatchObject({
+      state: 'decided',
+      event: { receivedAt: start },
+      decisions: [{ policyVersion: 'v2', decidedAt: world.now(), verdicts: [] }],
+    });
+    expect((await world.engines.events.depth()).visible).toBe(0);
+  });
+
   it('gives the events that an accepted delivery gives, so that a later retry of the provider is a duplicate', async () => {
     const { world, id } = await refusedThenRotated();
     world.keys.eiotclub = 'new-secret';
