@@ -17,10 +17,25 @@ export function money(amountMinor: number, currency: string): Money {
   return { amountMinor, currency };
 }
 
-/** Decimal places of a currency's minor unit by ISO 4217: 2 for USD, 0 for JPY, 3 for KWD. */
+/** Currencies whose minor unit is not a hundredth. Source: ISO 4217, list one, column "minor unit". */
+const otherDigits: Readonly<Record<number, string>> = {
+  0: 'BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF',
+  3: 'BHD IQD JOD KWD LYD OMR TND',
+  4: 'CLF UYW',
+};
+
+const digitsOf: ReadonlyMap<string, number> = new Map(
+  Object.entries(otherDigits).flatMap(([digits, currencies]) =>
+    currencies.split(' ').map((currency) => [currency, Number(digits)] as const),
+  ),
+);
+
+/**
+ * Decimal places of a currency's minor unit: 2 for USD, 0 for JPY, 3 for KWD. Not asked of Node's Intl: that tells
+ * how people write an amount, which is 0 for HUF and may change with each Node, and takes 20 ms of a cold start.
+ */
 export function minorUnitDigits(currency: string): number {
-  const options = new Intl.NumberFormat('en', { style: 'currency', currency }).resolvedOptions();
-  return options.maximumFractionDigits ?? 2;
+  return digitsOf.get(currency) ?? 2;
 }
 
 /**

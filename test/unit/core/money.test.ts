@@ -67,7 +67,9 @@ describe('an amount', () => {
   });
 
   it('knows the minor units of ISO 4217', () => {
-    expect(['USD', 'CNY', 'JPY', 'KWD'].map(minorUnitDigits)).toEqual([2, 2, 0, 3]);
+    expect(['USD', 'CNY', 'JPY', 'KWD', 'CLF'].map(minorUnitDigits)).toEqual([2, 2, 0, 3, 4]);
+    // Written without decimals, and yet counted in hundredths and thousandths: where Intl is no source.
+    expect(['HUF', 'PKR', 'IQD'].map(minorUnitDigits)).toEqual([2, 2, 3]);
   });
 
   it('is printed for people with its currency', () => {
