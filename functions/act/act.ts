@@ -8,11 +8,11 @@ import {
 import type { Finding } from '../../shared/core/outcome.ts';
 import { milliseconds } from '../../shared/core/time.ts';
 import { loadAction, replaceAction } from '../../shared/store/action-store.ts';
-import { loadSim, type Versioned } from '../../shared/store/event-store.ts';
+import type { Versioned } from '../../shared/store/event-store.ts';
 import { releaseAccountSlot } from '../../shared/store/rate-limiter.ts';
 import type { ActionRow } from '../../shared/store/rows.ts';
 import type { ActDeps } from './act-deps.ts';
-import { askBefore, confirmClaim, mayGoOn, type Ready, withPrepared } from './before-call.ts';
+import { askBefore, confirmClaim, judgedSim, type Ready, withPrepared } from './before-call.ts';
 import { change, changeOwned, waitUntil } from './change-action.ts';
 import { findPurchase } from './find-purchase.ts';
 import { callAndSettle, claimAction, comeBackSoon, isTimeFor, slotToken, takeSlot } from './paid-call.ts';
@@ -54,9 +54,7 @@ export async function act(actionId: string, deps: ActDeps): Promise<void> {
 }
 
 async function purchase(row: Versioned<ActionRow>, deps: ActDeps): Promise<void> {
-  const { action } = row.value;
-  const sim = await loadSim(deps.table, action.subject.key);
-  if (!(await mayGoOn(row, sim.value, deps))) return;
+  if ((await judgedSim(row, deps)) === null) return;
   const confirmed = await confirmClaim(row, deps);
   if (confirmed === null) return;
   const prepared = await askBefore(confirmed, deps);

@@ -14,7 +14,7 @@ import type { SimState } from '../../shared/core/sim-state.ts';
 import { after, type DurationMs, type EpochMs, elapsed, hours, minutes } from '../../shared/core/time.ts';
 import type { Confirmation } from '../../shared/providers/provider.ts';
 import { replaceAction } from '../../shared/store/action-store.ts';
-import { loadHealth, loadSwitches } from '../../shared/store/control-store.ts';
+import { loadStanding } from '../../shared/store/control-store.ts';
 import { loadEvent, type Versioned } from '../../shared/store/event-store.ts';
 import type { ActionRow } from '../../shared/store/rows.ts';
 import type { ActDeps } from './act-deps.ts';
@@ -22,43 +22,46 @@ import { again, change, replaceAndTell, ruleOf, waitUntil, writeNext } from './c
 import { findPurchase } from './find-purchase.ts';
 import { noteHealth } from './provider-health.ts';
 
-/** Applies what the switches, the breaker, the rule, the SIM's lock and its caps say; true when a claim may go on. */
-export async function mayGoOn(row: Versioned<ActionRow>, sim: SimState, deps: ActDeps): Promise<boolean> {
+/**
+ * Applies what the switches, the breaker, the rule, the SIM's lock and its caps say: the SIM that was judged, when a
+ * claim may go on; null when it may not.
+ */
+export async function judgedSim(
+  row: Versioned<ActionRow>,
+  deps: ActDeps,
+): Promise<Versioned<SimState> | null> {
   const { action } = row.value;
   const now = deps.clock();
   const provider = providerPolicyOf(deps.policy, action.subject.provider);
   if (provider === null) {
     await waitUntil(row, after(now, minutes(10)), 'the stage has no such provider any more', deps);
-    return false;
+    return null;
   }
-  const [switches, health] = await Promise.all([
-    loadSwitches(deps.table),
-    loadHealth(deps.table, action.subject.provider),
-  ]);
+  const { sim, switches, health } = await loadStanding(deps.table, action.subject);
   const readiness = judgeReadiness({
     action,
-    sim,
+    sim: sim.value,
     rule: ruleOf(action, deps),
     provider,
-    switches: switches.value,
-    health: health.value,
+    switches,
+    health,
     now,
     jitter: deps.random.fraction(),
   });
   switch (readiness.kind) {
     case 'go':
-      return true;
+      return sim;
     case 'ignore':
-      return false;
+      return null;
     case 'wait':
       await waitUntil(row, readiness.until, readiness.why, deps);
-      return false;
+      return null;
     case 'hold':
       await replaceAndTell(row, inState(action, { name: 'held', reason: readiness.why }, now), deps);
-      return false;
+      return null;
     case 'park':
       await change(row, deps, (input) => park(input, readiness.reason, readiness.detail, false));
-      return false;
+      return null;
     default: {
       const never: never = readiness;
       throw new Error(`unknown readiness: ${JSON.stringify(never)}`);

@@ -12,11 +12,11 @@ import {
   seconds,
 } from '../../shared/core/time.ts';
 import { type TransitionResult, writeTransition } from '../../shared/store/action-store.ts';
-import { loadSim, type Versioned } from '../../shared/store/event-store.ts';
+import type { Versioned } from '../../shared/store/event-store.ts';
 import { takeAccountSlots } from '../../shared/store/rate-limiter.ts';
 import type { ActionRow } from '../../shared/store/rows.ts';
 import type { ActDeps } from './act-deps.ts';
-import { mayGoOn, type PreparedAction } from './before-call.ts';
+import { judgedSim, type PreparedAction } from './before-call.ts';
 import { change, changeOwned, hint, ruleOf, type WrittenRow, waitUntil } from './change-action.ts';
 import { noteHealth } from './provider-health.ts';
 
@@ -67,8 +67,8 @@ export async function claimAction(
   deps: ActDeps,
 ): Promise<WrittenRow | null> {
   const { action } = row.value;
-  const sim = await loadSim(deps.table, action.subject.key);
-  if (!(await mayGoOn(row, sim.value, deps))) return null;
+  const sim = await judgedSim(row, deps);
+  if (sim === null) return null;
   const provider = providerPolicyOf(deps.policy, action.subject.provider);
   if (provider === null) return null;
   const now = deps.clock();

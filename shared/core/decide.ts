@@ -107,8 +107,9 @@ function reasonToPass(rule: Rule, input: DecideInput, sim: SimState | null): Pas
   if (age > rule.when.maxEventAge) {
     return { reason: 'too-old', detail: `${age} ms old, at most ${rule.when.maxEventAge} ms` };
   }
-  const actionId = actionIdFor(rule, input);
-  if (input.existingActionIds.has(actionId)) return { reason: 'already-decided', detail: actionId };
+  // Only a judgement that is not the first one has any.
+  const made = input.existingActionIds.size > 0 ? actionIdFor(rule, input) : null;
+  if (made !== null && input.existingActionIds.has(made)) return { reason: 'already-decided', detail: made };
   if (event.subject === null || sim === null)
     return { reason: 'no-sim', detail: 'the notification names no SIM' };
   const own = ownPurchase(input, sim);

@@ -26,13 +26,19 @@ export function emptySimState(simKey: string): SimState {
   };
 }
 
+/** Of a month, `2026-11`, and of a day, `2026-11-22`. */
+const periodLengths = [7, 10] as const;
+const periodsKept = 4;
+
 /** Adds to what is committed in a period, keeping the newest 4 days and months each so that the row stays small. */
 export function commitInPeriods(sim: SimState, periods: readonly string[], deltaMinor: number): SimState {
   const sums: Record<string, number> = { ...sim.committedMinor };
   for (const period of periods) sums[period] = (sums[period] ?? 0) + deltaMinor;
-  const kept = Object.entries(sums)
-    .filter(([, sum]) => sum !== 0)
-    .sort(([a], [b]) => (a < b ? 1 : -1));
-  const recent = [7, 10].flatMap((length) => kept.filter(([period]) => period.length === length).slice(0, 4));
-  return { ...sim, committedMinor: Object.fromEntries(recent) };
+  const newestFirst = Object.keys(sums).sort().reverse();
+  const committedMinor: Record<string, number> = {};
+  for (const length of periodLengths) {
+    const kept = newestFirst.filter((period) => period.length === length && sums[period] !== 0);
+    for (const period of kept.slice(0, periodsKept)) committedMinor[period] = sums[period] ?? 0;
+  }
+  return { ...sim, committedMinor };
 }

@@ -50,10 +50,11 @@ let latestDay: { readonly day: number; readonly text: string } = { day: Number.N
 
 /** The UTC hour of a moment's day, `05`. */
 export function utcHour(moment: EpochMs): string {
-  return new Date(moment).toISOString().slice(11, 13);
+  const hour = Math.floor(moment / 3_600_000) % 24;
+  return hour < 10 ? `0${hour}` : String(hour);
 }
 
 /** The UTC month of a moment, `2026-11`. */
 export function utcMonth(moment: EpochMs): string {
-  return new Date(moment).toISOString().slice(0, 7);
+  return utcDay(moment).slice(0, 7);
 }

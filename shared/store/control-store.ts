@@ -6,19 +6,44 @@ import {
   type Switches,
   stopChangesMax,
 } from '../core/controls.ts';
-import type { ProviderId } from '../core/subject.ts';
+import type { SimState } from '../core/sim-state.ts';
+import type { ProviderId, Subject } from '../core/subject.ts';
 import { StoreError } from './errors.ts';
 import type { Versioned } from './event-store.ts';
-import { replaceOrInsert } from './event-store.ts';
-import { healthKey, stopHistoryKey, switchesKey, toData } from './item-layout.ts';
+import { replaceOrInsert, simIn } from './event-store.ts';
+import { healthKey, simKey, stopHistoryKey, switchesKey, toData } from './item-layout.ts';
 import { readRow } from './rows.ts';
-import type { Change, Table } from './table.ts';
+import type { Change, Item, Table } from './table.ts';
 
 /** The stop switches, strongly consistent: read before each claim, so that a stop works at once. */
 export async function loadSwitches(table: Table): Promise<Versioned<Switches>> {
-  const item = await table.get(switchesKey);
+  return switchesIn(await table.get(switchesKey));
+}
+
+function switchesIn(item: Item | null): Versioned<Switches> {
   if (item === null) return { value: noStops, version: null };
   return { value: readRow('switches', item), version: item.version };
+}
+
+/** What a purchase is judged by before its claim: its SIM, the stop switches, its provider's account. */
+export interface Standing {
+  readonly sim: Versioned<SimState>;
+  readonly switches: Switches;
+  readonly health: ProviderHealth;
+}
+
+/** Reads in one request, strongly consistent, what stands for or against a purchase. */
+export async function loadStanding(table: Table, { provider, key }: Subject): Promise<Standing> {
+  const [sim = null, switches = null, health = null] = await table.getMany([
+    simKey(key),
+    switchesKey,
+    healthKey(provider),
+  ]);
+  return {
+    sim: simIn(sim, key),
+    switches: switchesIn(switches).value,
+    health: healthIn(health, provider).value,
+  };
 }
 
 /**
@@ -56,7 +81,10 @@ async function historyChange(table: Table, change: StopChange): Promise<readonly
 
 /** What is known of a provider's account. */
 export async function loadHealth(table: Table, provider: ProviderId): Promise<Versioned<ProviderHealth>> {
-  const item = await table.get(healthKey(provider));
+  return healthIn(await table.get(healthKey(provider)), provider);
+}
+
+function healthIn(item: Item | null, provider: ProviderId): Versioned<ProviderHealth> {
   if (item === null) return { value: healthy(provider), version: null };
   return { value: readRow('health', item), version: item.version };
 }

@@ -21,7 +21,7 @@ import {
   toData,
 } from './item-layout.ts';
 import { type EventRow, type Evidence, readRow } from './rows.ts';
-import type { Change, Table } from './table.ts';
+import type { Change, Item, Table } from './table.ts';
 
 /** A row with the version that a later write must still find; null for a row that does not exist yet. */
 export interface Versioned<T> {
@@ -167,7 +167,11 @@ export async function loadEvidence(table: Table, row: EventRow): Promise<Evidenc
 
 /** A SIM's state; an empty one for a SIM that was never seen. */
 export async function loadSim(table: Table, key: string): Promise<Versioned<SimState>> {
-  const item = await table.get(simKey(key));
+  return simIn(await table.get(simKey(key)), key);
+}
+
+/** The state in what was found at a SIM's key. */
+export function simIn(item: Item | null, key: string): Versioned<SimState> {
   if (item === null) return { value: emptySimState(key), version: null };
   return { value: readRow('sim', item), version: item.version };
 }

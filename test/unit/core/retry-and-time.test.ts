@@ -13,6 +13,7 @@ import {
   minutes,
   seconds,
   utcDay,
+  utcHour,
   utcMonth,
 } from '../../../shared/core/time.ts';
 import { noon } from './samples.ts';
@@ -81,9 +82,13 @@ describe('time', () => {
 
   it('counts days and months in UTC, whatever the zone of the machine', () => {
     const midnight = epochMs(Date.UTC(2026, 1, 1));
-    expect([utcDay(midnight), utcMonth(midnight)]).toEqual(['2026-02-01', '2026-02']);
+    expect([utcDay(midnight), utcMonth(midnight), utcHour(midnight)]).toEqual([
+      '2026-02-01',
+      '2026-02',
+      '00',
+    ]);
     const earlier = before(midnight, milliseconds(1));
-    expect([utcDay(earlier), utcMonth(earlier)]).toEqual(['2026-01-31', '2026-01']);
+    expect([utcDay(earlier), utcMonth(earlier), utcHour(earlier)]).toEqual(['2026-01-31', '2026-01', '23']);
     expect(after(earlier, milliseconds(1))).toBe(midnight);
   });
 });
