@@ -26,7 +26,7 @@ describe('table in memory beside SQLite', () => {
     // More than one chunk of the lists behind it, and then chunks that are emptied.
     expect(versions.size).toBeGreaterThan(1_000);
     await expectAlike(tables);
-    for (const [text, version] of [...versions].filter((_, n) => n % 9 !== 0)) {
+    for (const [text, version] of [...versions].filter(([text]) => !keyFrom(text).sk.startsWith('3'))) {
       const change: Change = { kind: 'delete', key: keyFrom(text), ifVersion: version };
       for (const table of tables) expect(await table.write([change])).toEqual({ ok: true });
     }

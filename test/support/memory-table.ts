@@ -11,6 +11,7 @@ import { isList } from '../../shared/store/item-size.ts';
 import { cursorAfter, decodeCursor, type PagePosition } from '../../shared/store/page-cursor.ts';
 import type {
   Change,
+  IndexKeys,
   IndexName,
   Item,
   Key,
@@ -26,8 +27,7 @@ import { downFrom, firstFrom, insertAt, removeAt, type SortedList, upFrom } from
 
 /**
  * The table as a program's own memory, without a database: for benches, and for tests that need many. What is written is
- * copied and frozen, and handed out as it lies there, so that no caller can change it. Bytes can't be frozen: an item
- * with bytes is copied once more each time it is handed out.
+ * copied, and so is what is read, so that no caller can change what is stored.
  */
 export function memoryTable(): Table {
   const state: State = { partition: new Map(), due: new Map(), sim: new Map(), time: new Map() };
@@ -49,11 +49,6 @@ export function memoryTable(): Table {
 /** An item's place in memory; a replace puts the next item there, so that indexes that list it need no change. */
 interface Row {
   item: Item;
-  hasBytes: boolean;
-}
-
-function given({ item, hasBytes }: Row): Item {
-  return hasBytes ? stored(item, item.version) : item;
 }
 
 /** The rows of one partition (of the table or of an index). */
@@ -66,13 +61,13 @@ const indexNames: readonly IndexName[] = ['due', 'sim', 'time'];
 
 function read(state: State, key: Key): Item | null {
   const row = find(state, key);
-  return row === undefined ? null : given(row);
+  return row === undefined ? null : copyOfItem(row.item, row.item.version);
 }
 
 function find(state: State, key: Key): Row | undefined {
   const rows = state.partition.get(key.pk);
   if (rows === undefined) return undefined;
-  const row = firstFrom(rows, before('partition', { ...key, indexPk: key.pk, indexSk: key.sk }));
+  const row = firstFrom(rows, before('partition', { pk: key.pk, sk: key.sk, indexSk: key.sk }));
   return row?.item.sk === key.sk ? row : undefined;
 }
 
@@ -84,7 +79,7 @@ function write(state: State, changes: readonly Change[]): WriteResult {
   for (const [index, change] of changes.entries()) {
     const row = find(state, keyOf(change));
     const found = row?.item ?? null;
-    if (!holds(change, found)) failed.push({ index, found: row ? given(row) : null });
+    if (!holds(change, found)) failed.push({ index, found: found && copyOfItem(found, found.version) });
     else if (failed.length === 0 && change.kind !== 'check')
       planned.push({ row, next: after(change, found) });
   }
@@ -97,13 +92,13 @@ function write(state: State, changes: readonly Change[]): WriteResult {
 function after(change: Exclude<Change, { kind: 'check' }>, found: Item | null): Item | null {
   switch (change.kind) {
     case 'insert':
-      return stored(change.item, 1);
+      return copyOfItem(change.item, 1);
     case 'replace':
-      return stored(change.item, change.ifVersion + 1);
+      return copyOfItem(change.item, change.ifVersion + 1);
     case 'delete':
       return null;
     case 'add':
-      return stored(sumsAdded(change, found), found?.version ?? 1);
+      return copyOfItem(sumsAdded(change, found), found?.version ?? 1);
     default: {
       const never: never = change;
       throw new TypeError(`unknown change ${JSON.stringify(never)}`);
@@ -114,7 +109,7 @@ function after(change: Exclude<Change, { kind: 'check' }>, found: Item | null): 
 function put(state: State, row: Row | undefined, next: Item | null): void {
   if (row === undefined) {
     if (next === null) return;
-    const made: Row = { item: next, hasBytes: holdsBytes(next.data) };
+    const made: Row = { item: next };
     list(state, 'partition', made);
     for (const name of indexNames) list(state, name, made);
     return;
@@ -127,51 +122,56 @@ function put(state: State, row: Row | undefined, next: Item | null): void {
     return;
   }
   row.item = next;
-  row.hasBytes = holdsBytes(next.data);
   for (const name of moved) list(state, name, row);
 }
 
 function isSamePlace(before: Item, next: Item, name: IndexName): boolean {
-  const [a, b] = [placeOf(before, name), placeOf(next, name)];
-  return a?.indexPk === b?.indexPk && a?.indexSk === b?.indexSk;
+  return (
+    partitionOf(before, name) === partitionOf(next, name) && sortKeyOf(before, name) === sortKeyOf(next, name)
+  );
 }
 
-/** Where an item stands in what queries `from` read; undefined when it is not listed there. */
-function placeOf(item: Item, from: Query['from']): PagePosition | undefined {
-  const { pk, sk, indexes } = item;
-  if (from === 'partition') return { pk, sk, indexPk: pk, indexSk: sk };
-  if (from === 'due') return indexes.due && { pk, sk, indexPk: indexes.due.pk, indexSk: indexes.due.at };
-  const index = indexes[from];
-  return index && { pk, sk, indexPk: index.pk, indexSk: index.sk };
+/** The partition in which queries `from` find an item; undefined when it is not listed there. */
+function partitionOf({ pk, indexes }: Item, from: Query['from']): string | undefined {
+  return from === 'partition' ? pk : indexes[from]?.pk;
+}
+
+/** By what it is sorted there; its own sort key where it is not listed. */
+function sortKeyOf({ sk, indexes }: Item, from: Query['from']): string | number {
+  if (from === 'partition') return sk;
+  return (from === 'due' ? indexes.due?.at : indexes[from]?.sk) ?? sk;
+}
+
+/** Where a row stands, to be found or put there. */
+function beforeRow({ item }: Row, from: Query['from']): (row: Row) => boolean {
+  return before(from, { pk: item.pk, sk: item.sk, indexSk: sortKeyOf(item, from) });
 }
 
 function list(state: State, from: Query['from'], row: Row): void {
-  const place = placeOf(row.item, from);
-  if (place === undefined) return;
-  const rows = state[from].get(place.indexPk);
-  if (rows === undefined) state[from].set(place.indexPk, [[row]]);
-  else insertAt(rows, row, before(from, place));
+  const partition = partitionOf(row.item, from);
+  if (partition === undefined) return;
+  const rows = state[from].get(partition);
+  if (rows === undefined) state[from].set(partition, [[row]]);
+  else insertAt(rows, row, beforeRow(row, from));
 }
 
 function unlist(state: State, from: Query['from'], row: Row): void {
-  const place = placeOf(row.item, from);
-  const rows = place && state[from].get(place.indexPk);
-  if (place === undefined || rows === undefined) return;
-  removeAt(rows, before(from, place));
-  if (rows.length === 0) state[from].delete(place.indexPk);
+  const partition = partitionOf(row.item, from);
+  const rows = partition === undefined ? undefined : state[from].get(partition);
+  if (partition === undefined || rows === undefined) return;
+  removeAt(rows, beforeRow(row, from));
+  if (rows.length === 0) state[from].delete(partition);
 }
 
-/** Whether a row stands before a place. */
-function before(from: Query['from'], place: PagePosition): (row: Row) => boolean {
+/** Whether a row stands before a place: by sort key, then by key, as both engines of the product sort. */
+function before(from: Query['from'], place: Omit<PagePosition, 'indexPk'>): (row: Row) => boolean {
   return ({ item }) => {
-    const other = placeOf(item, from);
-    return other !== undefined && compare(other, place) < 0;
+    const order =
+      compareSortKeys(sortKeyOf(item, from), place.indexSk) ||
+      compareTexts(item.pk, place.pk) ||
+      compareTexts(item.sk, place.sk);
+    return order < 0;
   };
-}
-
-/** By sort key, then by key, as both engines of the product sort. */
-function compare(a: PagePosition, b: PagePosition): number {
-  return compareSortKeys(a.indexSk, b.indexSk) || compareTexts(a.pk, b.pk) || compareTexts(a.sk, b.sk);
 }
 
 function compareSortKeys(a: string | number, b: string | number): number {
@@ -202,7 +202,7 @@ function readPage(state: State, query: Query, options: QueryOptions): Page {
     ? downFrom(rows, atHighEnd(query, range, start))
     : upFrom(rows, atLowEnd(query, range, start))) {
     if (!isWithin(row.item, query, range)) break;
-    items.push(given(row));
+    items.push(copyOfItem(row.item, row.item.version));
     if (items.length === options.limit) return { items, cursor: cursorAfter(items, query) };
   }
   return { items, cursor: null };
@@ -236,67 +236,50 @@ function rangeOf(query: Query): Range {
 }
 
 /** Holds for what stands before a page that goes up: up to its cursor, or below the range. */
-function atLowEnd({ from, pk }: Query, { low }: Range, start: PagePosition | null): (row: Row) => boolean {
-  if (start === null) return before(from, { indexPk: pk, indexSk: low, pk: '', sk: '' });
+function atLowEnd({ from }: Query, { low }: Range, start: PagePosition | null): (row: Row) => boolean {
+  if (start === null) return before(from, { indexSk: low, pk: '', sk: '' });
   const isBefore = before(from, start);
   return (row) => isBefore(row) || (row.item.pk === start.pk && row.item.sk === start.sk);
 }
 
 /** Holds for what may stand on a page that goes down: before its cursor, or up to the end of the range. */
-function atHighEnd({ from, pk }: Query, { high }: Range, start: PagePosition | null): (row: Row) => boolean {
+function atHighEnd({ from }: Query, { high }: Range, start: PagePosition | null): (row: Row) => boolean {
   if (start !== null) return before(from, start);
-  return high === null
-    ? () => true
-    : before(from, { indexPk: pk, indexSk: high, pk: lastText, sk: lastText });
+  return high === null ? () => true : before(from, { indexSk: high, pk: lastText, sk: lastText });
 }
 
 function isWithin(item: Item, { from }: Query, { low, high }: Range): boolean {
-  const place = placeOf(item, from);
-  if (place === undefined || compareSortKeys(place.indexSk, low) < 0) return false;
-  return high === null || compareSortKeys(place.indexSk, high) <= 0;
+  const sortKey = sortKeyOf(item, from);
+  return compareSortKeys(sortKey, low) >= 0 && (high === null || compareSortKeys(sortKey, high) <= 0);
 }
 
-function stored(item: NewItem, version: number): Item {
-  const { pk, sk, indexes, expiresAtSec } = item;
+function copyOfItem({ pk, sk, data, indexes, expiresAtSec }: NewItem, version: number): Item {
   const { due, sim, time } = indexes;
-  const places = {
-    ...(due && { due: Object.freeze({ ...due }) }),
-    ...(sim && { sim: Object.freeze({ ...sim }) }),
-    ...(time && { time: Object.freeze({ ...time }) }),
+  const places: IndexKeys = {
+    ...(due && { due: { ...due } }),
+    ...(sim && { sim: { ...sim } }),
+    ...(time && { time: { ...time } }),
   };
-  return Object.freeze({
-    pk,
-    sk,
-    version,
-    data: copyOfMembers(item.data),
-    indexes: Object.freeze(places),
-    expiresAtSec,
-  });
+  return { pk, sk, version, data: copyOfMembers(data), indexes: places, expiresAtSec };
 }
 
-function holdsBytes(value: Value): boolean {
-  if (typeof value !== 'object' || value === null) return false;
-  if (value instanceof Uint8Array) return true;
-  return isList(value) ? value.some(holdsBytes) : Object.values(value).some(holdsBytes);
-}
-
-/** A frozen copy as any storage in UTF-8 would give it back: half a surrogate pair becomes U+FFFD, -0 becomes 0. */
+/** As any storage in UTF-8 would give it back: half a surrogate pair becomes U+FFFD, -0 becomes 0. */
 function copyOf(value: Value): Value {
-  if (typeof value === 'string') return value.toWellFormed();
+  if (typeof value === 'string') return value.isWellFormed() ? value : value.toWellFormed();
   if (typeof value === 'number') return value + 0;
   if (typeof value !== 'object' || value === null) return value;
   if (value instanceof Uint8Array) return Uint8Array.from(value);
-  if (isList(value)) return Object.freeze(value.map(copyOf));
+  if (isList(value)) return value.map(copyOf);
   return copyOfMembers(value);
 }
 
+/** A spread copies a member named `__proto__` as what it is; a copy made member by member would not. */
 function copyOfMembers(members: { readonly [name: string]: Value }): { readonly [name: string]: Value } {
-  const copy: { [name: string]: Value } = {};
-  for (const name in members) {
-    const value = copyOf(members[name] ?? null);
-    // Assigned, it would set the prototype.
-    if (name === '__proto__') Object.defineProperty(copy, name, { value, enumerable: true });
-    else copy[name.toWellFormed()] = value;
+  const copy = { ...members };
+  for (const name in copy) {
+    const value = copy[name] ?? null;
+    const copied = copyOf(value);
+    if (copied !== value) copy[name] = copied;
   }
-  return Object.freeze(copy);
+  return copy;
 }

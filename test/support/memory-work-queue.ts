@@ -33,6 +33,8 @@ interface QueuedMessage {
   /** Hidden until then. */
   hiddenUntil: Moment;
   receives: number;
+  /** Of its latest delivery. */
+  receipt: string;
 }
 
 /** When a message may be received. */
@@ -85,7 +87,11 @@ function send(state: State, messages: readonly WorkMessage[], nowMs: number): vo
   assertMessages(messages);
   for (const { body, groupId, delaySec } of messages) {
     const messageId = `${state.name}-${state.sent}`;
-    add(state, { messageId, body, groupId, sentAtMs: nowMs, receives: 0 }, nowMs + delaySec * 1_000);
+    add(
+      state,
+      { messageId, body, groupId, sentAtMs: nowMs, receives: 0, receipt: '' },
+      nowMs + delaySec * 1_000,
+    );
   }
 }
 
@@ -111,7 +117,7 @@ function hide(state: State, message: QueuedMessage, untilMs: number): void {
 }
 
 function forget(state: State, message: QueuedMessage): void {
-  state.messages.delete(message.messageId);
+  if (!state.messages.delete(message.messageId)) return;
   const group = state.groups.get(message.groupId);
   if (group === undefined) return;
   group.waiting -= 1;
@@ -131,10 +137,7 @@ function receive(state: State, max: number, nowMs: number): readonly ReceivedMes
       forget(state, message);
       state.deadLetter.bury(message);
     } else {
-      state.turn = Math.max(state.turn, message.turn);
-      message.receives += 1;
-      hide(state, message, nowMs + state.settings.visibilitySec * 1_000);
-      received.push(asReceived(message));
+      received.push(deliver(state, message, nowMs));
     }
   }
   return received;
@@ -153,21 +156,24 @@ function hasExpired(state: State, { sentAtMs }: QueuedMessage, nowMs: number): b
   return sentAtMs < nowMs - state.settings.retentionSec * 1_000;
 }
 
-function asReceived({ messageId, body, groupId, sentAtMs, receives }: QueuedMessage): ReceivedMessage {
-  const receipt = `${messageId}.${receives}`;
+function deliver(state: State, message: QueuedMessage, nowMs: number): ReceivedMessage {
+  state.turn = Math.max(state.turn, message.turn);
+  message.receives += 1;
+  message.receipt = `${message.messageId}.${message.receives}`;
+  hide(state, message, nowMs + state.settings.visibilitySec * 1_000);
+  const { messageId, receipt, body, groupId, sentAtMs, receives } = message;
   return { messageId, receipt, body, groupId, receiveCount: receives, sentAtMs };
 }
 
 /** The messages of receipts that hold: not those of a delivery that ran out or was followed by another. */
 function namedBy(state: State, receipts: readonly string[], nowMs: number): readonly QueuedMessage[] {
-  return receipts.flatMap((receipt) => {
+  const named: QueuedMessage[] = [];
+  for (const receipt of receipts) {
     const message = state.messages.get(receipt.slice(0, receipt.lastIndexOf('.')));
-    const holds =
-      message !== undefined &&
-      message.hiddenUntil.atMs > nowMs &&
-      receipt === `${message.messageId}.${message.receives}`;
-    return holds ? [message] : [];
-  });
+    if (message !== undefined && message.receipt === receipt && message.hiddenUntil.atMs > nowMs)
+      named.push(message);
+  }
+  return named;
 }
 
 function depth(state: State, nowMs: number): { readonly visible: number; readonly inFlight: number } {

@@ -72,9 +72,9 @@ function firstNot<T extends object>(values: readonly T[], holds: (value: T) => b
     const value = values[at];
     return value !== undefined && holds(value);
   };
+  if (values.length === 0 || isHeldAt(values.length - 1)) return values.length;
   let low = 0;
-  let high = values.length;
-  if (high === 0 || isHeldAt(high - 1)) return high;
+  let high = values.length - 1;
   while (low < high) {
     const middle = (low + high) >> 1;
     if (isHeldAt(middle)) low = middle + 1;
