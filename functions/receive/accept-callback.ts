@@ -140,9 +140,13 @@ export async function recordAccepted(
 ): Promise<Recorded> {
   const { names, provider, side, callback, proof, facts } = accepted;
   const frame = { provider: provider.id, proof, now: receivedAt, names };
-  const events = facts.map((fact) => toEvent(fact, frame));
+  const events: WebhookEvent[] = [];
   const timeless = new Set<string>();
-  for (const [i, { eventId }] of events.entries()) if (!facts[i]?.identityIsUnique) timeless.add(eventId);
+  for (const fact of facts) {
+    const event = toEvent(fact, frame);
+    events.push(event);
+    if (!fact.identityIsUnique) timeless.add(event.eventId);
+  }
   const recorded = await recordFacts(table, {
     callbackId: names.callbackId,
     evidence: evidenceOf(side, callback, provider.callbackPath),

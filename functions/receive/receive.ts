@@ -117,11 +117,10 @@ function handshake(request: HttpLambdaEvent, provider: string, deps: ReceiveDeps
   return { statusCode: 200, headers: { 'content-type': 'text/plain' }, body: method === 'HEAD' ? '' : 'ok' };
 }
 
-const jsonTypes = /^(application\/(json|[a-z0-9.+-]+\+json|octet-stream)|text\/(json|plain))$/;
+const jsonTypes = /^\s*(application\/(json|[a-z0-9.+-]+\+json|octet-stream)|text\/(json|plain))\s*(;|$)/i;
 
 function readBody(request: HttpLambdaEvent): Step<Uint8Array> {
-  const type =
-    (request.headers['content-type'] ?? 'application/json').split(';')[0]?.trim().toLowerCase() ?? '';
+  const type = request.headers['content-type'] ?? 'application/json';
   if (!jsonTypes.test(type)) return no(415, 'wrong-content-type', type.slice(0, 80));
   const declared = Number(request.headers['content-length'] ?? 0);
   if (declared > bodyBytesMax)

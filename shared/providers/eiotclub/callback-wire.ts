@@ -15,40 +15,36 @@ export const rowsMax = 500;
 // A bare transform, since each schema around another is one more call for each field of each notification.
 const text = z.transform(trimmedOrNull);
 
-const card = { iccid: text, eid: text };
-const order = { orderId: text, eshopOrderId: text, outTradeNo: text, packageCode: text };
+/** Root fields of every notification. Source: protocols/eiotclub.md, section 3 (D). */
+const rootSchema = z.object({ id: text, event: text, timestamp: text });
 
-/** `FlowAlert`, `CloudESimFlowAlert`. Source: protocols/eiotclub.md, section 3.2 (D). */
-export const flowAlertSchema = z.object({ ...card, ...order, alert_type: text, alert_value: text });
 /**
- * Rows of `SubPkgList`, `CloudESimSubPkgList`, `PkgEffective`, `CloudESimPkgActivate` and `PkgQuantityList`.
- * Source: protocols/eiotclub.md, section 3.2: the pages' field lists are cut off; the order id, the caller's
- * order number and the card are read wherever they stand (I).
+ * What is read of a row, whatever the event: which one has what is documented in pieces, so each field is read wherever
+ * it stands. Source: protocols/eiotclub.md, section 3.1 (D: the cards) and 3.2 (D: alerts and refunds; I: `currency`, and
+ * the order of package events, whose field lists are cut off).
  */
-export const packageSchema = z.object({ ...card, ...order, packageName: text, state: text });
-/** `CloudESimRefund`. Source: protocols/eiotclub.md, section 3.2 (D); `currency` is not documented (I). */
-export const refundSchema = z.object({
-  ...card,
-  ...order,
-  orderAmount: text,
+const rowSchema = z.object({
+  iccid: text,
+  eid: text,
+  orderId: text,
+  eshopOrderId: text,
+  outTradeNo: text,
+  packageCode: text,
+  alert_type: text,
+  alert_value: text,
   refundAmount: text,
   currency: text,
 });
-/** `CardStopped`, `CloudESimCardStopped`, `IMEIUnLock`, `CloudESimUnLock`. Source: section 3.1 (D). */
-export const cardSchema = z.object(card);
-/** `CardMovedInIMEIPool`. Source: section 3.1 (D). */
-export const cardMovedSchema = z.object({ ...card, plockGroupId: text });
-/** Root fields of every notification. Source: section 3 (D). */
-export const rootSchema = z.object({ id: text, event: text, timestamp: text });
+type Row = z.infer<typeof rowSchema>;
 
-type ReadFacts = (row: Fields, context: ReadContext) => EventFacts;
+type ReadFacts = (row: Row, context: ReadContext) => EventFacts;
 
 const factsOfPackage =
   (kind: 'package-ordered' | 'package-effective' | 'package-stopped'): ReadFacts =>
-  (row) => ({ kind, order: orderIn(packageSchema.parse(row)) });
+  (row) => ({ kind, order: orderIn(row) });
 
 const factsOfCard =
-  (kind: 'card-stopped' | 'sim-unlocked' | 'unknown'): ReadFacts =>
+  (kind: 'card-stopped' | 'sim-unlocked' | 'sim-moved'): ReadFacts =>
   () => ({ kind });
 
 /** Event names and what they mean. Source: protocols/eiotclub.md, section 3.1. */
@@ -65,7 +61,7 @@ const eventReaders: ReadonlyMap<string, ReadFacts> = new Map([
   ['CloudESimRefund', factsOfRefund],
   ['IMEIUnLock', factsOfCard('sim-unlocked')],
   ['CloudESimUnLock', factsOfCard('sim-unlocked')],
-  ['CardMovedInIMEIPool', () => ({ kind: 'sim-moved' })],
+  ['CardMovedInIMEIPool', factsOfCard('sim-moved')],
 ]);
 
 /** `alert_type`. Source: protocols/eiotclub.md, section 3.2 (D). */
@@ -75,23 +71,21 @@ const alertTypes: ReadonlyMap<string, UsageAlert> = new Map([
   ['3', 'expiring'],
 ]);
 
-function factsOfFlowAlert(row: Fields): EventFacts {
-  const alert = flowAlertSchema.parse(row);
+function factsOfFlowAlert(row: Row): EventFacts {
   return {
     kind: 'usage-alert',
-    alert: alertTypes.get(alert.alert_type ?? '') ?? 'unknown',
-    value: alert.alert_value,
-    order: orderIn(alert),
+    alert: alertTypes.get(row.alert_type ?? '') ?? 'unknown',
+    value: row.alert_value,
+    order: orderIn(row),
   };
 }
 
-function factsOfRefund(row: Fields, context: ReadContext): EventFacts {
-  const refund = refundSchema.parse(row);
+function factsOfRefund(row: Row, context: ReadContext): EventFacts {
   return {
     kind: 'refund',
-    order: orderIn(refund),
-    refunded: amountOf(refund.refundAmount, refund.currency?.toUpperCase() ?? context.currency),
-    refundedText: refund.refundAmount,
+    order: orderIn(row),
+    refunded: amountOf(row.refundAmount, row.currency?.toUpperCase() ?? context.currency),
+    refundedText: row.refundAmount,
   };
 }
 
@@ -99,7 +93,7 @@ function amountOf(amount: string | null, currency: string): Money | null {
   return amount === null ? null : parseMajorAmount(amount, currency);
 }
 
-function orderIn(row: Omit<z.infer<typeof packageSchema>, 'packageName' | 'state'>): OrderReference {
+function orderIn(row: Row): OrderReference {
   return {
     orderId: row.orderId ?? row.eshopOrderId,
     reference: row.outTradeNo,
@@ -130,14 +124,13 @@ export function readCallback(callback: Callback, context: ReadContext): Callback
   }
   const header = rootSchema.parse(root);
   const outside = withoutData(root);
+  const factsOf = eventReaders.get(header.event ?? '');
   const facts = rows.map((row, index): CallbackFact => {
-    const all: Fields = isFields(row) ? { ...outside, ...row } : outside;
-    const subject = subjectIn(all, header.event ?? '');
-    const factsOf = eventReaders.get(header.event ?? '');
+    const fields = rowSchema.parse(isFields(row) ? { ...outside, ...row } : outside);
     return {
-      facts: factsOf === undefined ? { kind: 'unknown' } : factsOf(all, context),
+      facts: factsOf === undefined ? { kind: 'unknown' } : factsOf(fields, context),
       providerType: header.event ?? '(no event name)',
-      subject,
+      subject: subjectIn(fields, header.event ?? ''),
       occurredAt: momentOf(header.timestamp),
       identity: identityOf(root, header, row, index),
       identityIsUnique: header.id !== null || header.timestamp !== null,
@@ -159,8 +152,7 @@ function withoutData(root: Fields): Fields {
 }
 
 /** Cloud eSIM events name their card by EID, all others by ICCID; the other name counts only where that is missing. */
-function subjectIn(row: Fields, event: string): Subject | null {
-  const { iccid, eid } = cardSchema.parse(row);
+function subjectIn({ iccid, eid }: Row, event: string): Subject | null {
   const kinds: readonly SimIdKind[] = event.startsWith('CloudESim') ? ['eid', 'iccid'] : ['iccid', 'eid'];
   for (const kind of kinds) {
     const value = kind === 'eid' ? eid : iccid;
