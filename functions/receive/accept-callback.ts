@@ -155,13 +155,15 @@ export async function recordAccepted(
     repeats: { timeless, nextId },
     judge: (event) => decideUnmatched(event, policy, now),
   });
-  const fresh = recorded.filter(({ result }) => result === 'recorded');
-  return {
-    events: recorded.map(({ event }) => event),
-    fresh: fresh.length,
-    undecided: fresh.flatMap(({ event, decision }) => (decision === null ? [event] : [])),
-    decided: fresh.flatMap(({ event, decision }) => (decision === null ? [] : [{ event, decision }])),
-  };
+  const undecided: WebhookEvent[] = [];
+  const decided: DecidedEvent[] = [];
+  for (const { event, result, decision } of recorded) {
+    if (result === 'duplicate') continue;
+    if (decision === null) undecided.push(event);
+    else decided.push({ event, decision });
+  }
+  const fresh = undecided.length + decided.length;
+  return { events: recorded.map(({ event }) => event), fresh, undecided, decided };
 }
 
 function nextId(eventId: string, since: EpochMs): string {

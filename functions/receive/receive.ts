@@ -65,9 +65,14 @@ export async function receive(
   now: EpochMs,
   deps: ReceiveDeps,
 ): Promise<HttpLambdaResult> {
-  const routed = await route(request, deps);
-  if (!routed.ok) return reject(request, routed.rejection, null, deps);
-  const { provider, side, secrets } = routed.value;
+  const addressed = addressOf(request, deps);
+  if (!addressed.ok) return reject(request, addressed.rejection, null, deps);
+  const { provider, side, token } = addressed.value;
+  const secrets = await deps.secrets.read(provider.id, 'callback');
+  if (!isPathToken(token, secrets.pathToken)) {
+    const { rejection } = no(404, 'wrong-path-token', `a token of ${token.length} characters`);
+    return reject(request, rejection, null, deps);
+  }
   if (request.requestContext.http.method !== 'POST') return handshake(request, provider.id, deps);
 
   const body = readBody(request);
@@ -81,8 +86,13 @@ export async function receive(
   return reject(request, accepted.rejection, provider.id, deps);
 }
 
+interface Address extends Pick<Route, 'provider' | 'side'> {
+  /** What follows the provider's path; '' where nothing does. */
+  readonly token: string;
+}
+
 /** The provider is chosen by the path, never by the body, which nobody has verified yet. */
-async function route(request: HttpLambdaEvent, deps: ReceiveDeps): Promise<Step<Route>> {
+function addressOf(request: HttpLambdaEvent, deps: ReceiveDeps): Step<Address> {
   const path = request.rawPath.replace(/\/+$/, '');
   const provider = deps.providers.find(
     (p) => path === p.callbackPath || path.startsWith(`${p.callbackPath}/`),
@@ -90,11 +100,7 @@ async function route(request: HttpLambdaEvent, deps: ReceiveDeps): Promise<Step<
   const side = deps.sides.find((s) => s.id === provider?.id);
   if (!provider || !side)
     return no(404, 'unknown-path', `no provider has this path (${path.length} characters)`);
-  const secrets = await deps.secrets.read(provider.id, 'callback');
-  const token = path.slice(provider.callbackPath.length + 1);
-  if (!isPathToken(token, secrets.pathToken))
-    return no(404, 'wrong-path-token', `a token of ${token.length} characters`);
-  return { ok: true, value: { provider, side, secrets } };
+  return { ok: true, value: { provider, side, token: path.slice(provider.callbackPath.length + 1) } };
 }
 
 /** A path without a token holds no secret, so nothing can be learned from how long that comparison takes. */

@@ -45,9 +45,13 @@ export function ambiguousMember(
   compare: (a: string, b: string) => number,
   freeText: string | null,
 ): string | null {
-  for (const [key] of sorted) if (key.includes('=') || key.includes('&')) return key;
+  let joined = false;
+  for (const [key, value] of sorted) {
+    if (key.includes('=') || key.includes('&')) return key;
+    joined ||= value.includes('&');
+  }
+  if (!joined) return null;
   for (const [index, [key, value]] of sorted.entries()) {
-    if (!value.includes('&')) continue;
     const next = sorted[index + 1]?.[0];
     if (key === freeText && next === undefined) continue;
     for (const match of value.matchAll(/&([^&=]*)=/g)) {
