@@ -1,4 +1,12 @@
-import { after, type DurationMs, type EpochMs, milliseconds, minutes } from '../../shared/core/time.ts';
+import {
+  after,
+  before,
+  type DurationMs,
+  type EpochMs,
+  milliseconds,
+  minutes,
+  seconds,
+} from '../../shared/core/time.ts';
 import type { Log } from '../../shared/platform/log.ts';
 import { toMessage } from '../../shared/queue/work-item.ts';
 import type { WorkQueue } from '../../shared/queue/work-queue.ts';
@@ -16,6 +24,12 @@ const eventsMax = 1_000;
 
 /** Actions queued again in one run and provider: what a provider at 10 requests a second can take in a minute. */
 const actionsMax = 600;
+
+/**
+ * How long an action's own message has before the sweep looks after it. In the moment at which both come due, the sweep's
+ * note that it was here would cost the worker its write, and the action two minutes.
+ */
+const hintGrace = seconds(15);
 
 /** How long queued work has before the sweep looks at it again: doubled each time, up to the second figure. */
 const putOffFirst = minutes(2);
@@ -63,12 +77,15 @@ export async function sweep(now: EpochMs, deps: SweepDeps): Promise<SweepResult>
     }
   };
   const events = await again(deps.events, () => findDueEvents(deps.table, now, eventsMax, onUnreadable));
+  const due = before(now, hintGrace);
   let actions = 0;
   let oldest = oldestOf(events, now);
   for (const [provider, queue] of deps.actions) {
-    const due = await again(queue, () => findDueActions(deps.table, provider, now, actionsMax, onUnreadable));
-    actions += due.length;
-    oldest = Math.max(oldest, oldestOf(due, now));
+    const found = await again(queue, () =>
+      findDueActions(deps.table, provider, due, actionsMax, onUnreadable),
+    );
+    actions += found.length;
+    oldest = Math.max(oldest, oldestOf(found, now));
   }
   const result = { events: events.length, actions, oldestMs: oldest };
   deps.log('info', 'swept', { ...result, failures: failures.length });

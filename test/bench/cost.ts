@@ -85,8 +85,8 @@ export const costBench: Bench = async () => {
         ([name, { table }]) => `${name} writes ${describeWrites(table)}`,
       ),
       'A purchase that comes alone is billed alone; batches are full only while purchases wait.',
-      `Svix takes a million messages in a month for $${round((1_000_000 - services.svix.included) * services.svix.perMessage)} and hands them on.`,
-      `Hookdeck begins at $${services.hookdeck.perMonth} a month with ${services.hookdeck.included} events; what further ones cost was not to be found.`,
+      `Svix takes a million messages in a month for $${round(monthOf(services.svix))} and hands them on.`,
+      `Hookdeck takes a million events in a month for $${round(monthOf(services.hookdeck))} and hands them on; what an event costs is second-hand.`,
     ],
   };
 };
@@ -99,6 +99,11 @@ function describeWrites({ writes }: Metered['table']): string {
 /** Billed milliseconds per purchase of an invocation that makes so many: they wait for the provider at once. */
 function actMsOf(together: number): number {
   return (assumptions.actMs + (together - 1) * assumptions.actMsPerTurn) / together;
+}
+
+/** Dollars for a million messages in one month. */
+function monthOf({ perMonth, included, perMessage }: (typeof services)[keyof typeof services]): number {
+  return perMonth + (1_000_000 - included) * perMessage;
 }
 
 const zero: Usage = {

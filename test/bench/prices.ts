@@ -37,10 +37,11 @@ export const services = {
    */
   svix: { perMonth: 0, included: 50_000, perMessage: 1e-4 },
   /**
-   * Team: 39 dollars a month with 10,000 events, the rest metered at a price that the source does not name.
-   * Source: github.com/api-evangelist/hookdeck, plans/hookdeck-plans-pricing.yml, from hookdeck.com/pricing.
+   * Team: 39 dollars a month with 10,000 events. Source: github.com/api-evangelist/hookdeck,
+   * plans/hookdeck-plans-pricing.yml, from hookdeck.com/pricing. It does not name the price of further events: 0.33
+   * dollars per 100,000 is second-hand, from toolradar.com/tools/hookdeck/pricing as somebody quoted it in 2026.
    */
-  hookdeck: { perMonth: 39, included: 10_000, perMessage: null },
+  hookdeck: { perMonth: 39, included: 10_000, perMessage: 0.33 / 100_000 },
 } as const;
 
 /** What can't be counted on one machine, so it is set here and shown with the sum. */

@@ -801,7 +801,9 @@ function resultOf(seed: number, world: World, options: RunOptions): RunResult {
     faults: chance.counts,
     steps: scheduler.steps(),
     purchases: judge.purchases.length,
-    lastPurchaseMs: Math.max(0, ...judge.purchases.map(({ purchase }) => purchase.at)) - world.startMs,
+    lastPurchaseMs:
+      Math.max(0, ...judge.purchases.map(({ purchase }) => purchase.at - world.providerSkewMs)) -
+      world.startMs,
     actions: judge.actions.size,
     callbacks: world.counters.callbacks,
     states,

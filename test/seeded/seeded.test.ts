@@ -71,12 +71,14 @@ test.each([
       requestsPerSec: perSec,
       coalesce: false,
     } as const;
-    const run = await runSeed(1, { burst, workers, stage });
-    expect(run.violation, failureText(run)).toBeNull();
-    expect(run.purchases).toBe(burst);
-    // Two requests a purchase; three times that, and some seconds, is the room for turns that were lost.
+    // Two requests a purchase; twice that, and some seconds, is the room for turns that were lost.
     const paceMs = (burst * 2 * 1_250) / perSec;
-    expect(run.lastPurchaseMs).toBeLessThan(3 * paceMs + 10_000);
+    for (const seed of [1, 2, 3]) {
+      const run = await runSeed(seed, { burst, workers, stage });
+      expect(run.violation, failureText(run)).toBeNull();
+      expect(run.purchases).toBe(burst);
+      expect(run.lastPurchaseMs).toBeLessThan(2 * paceMs + 10_000);
+    }
   },
 );
 

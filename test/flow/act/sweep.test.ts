@@ -75,6 +75,17 @@ describe('the sweep', () => {
     expect(await idsIn(world.engines.events)).toContain(fact.eventId);
   });
 
+  it('leaves an action to its own message at first: in the same moment it would only cost the worker its write', async () => {
+    const world = await openWorld();
+    const actionId = await cause(world, lowDataEvent(world));
+    expect((await sweepNow(world)).actions).toBe(0);
+    await sleep(world, seconds(14));
+    expect((await sweepNow(world)).actions).toBe(0);
+    await sleep(world, seconds(1));
+    expect((await sweepNow(world)).actions).toBe(1);
+    expect(await idsIn(world.engines.actions.get('eiotclub'))).toEqual([actionId, actionId]);
+  });
+
   it('reports an action that nobody works on with its true age', async () => {
     const { world, ids } = await openTwo();
     const { createdAt } = await actionOf(world, ids.eiotclub);

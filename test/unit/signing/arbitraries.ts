@@ -73,8 +73,8 @@ const { value: valueText } = fc.letrec<{ value: string; list: string; object: st
     ),
 }));
 
-/** A root object as text whose keys are all different once their escapes are resolved. */
-const objectText: fc.Arbitrary<string> = fc
+/** A root object as text whose keys are all different once their escapes are resolved, with the texts of its members. */
+const objectParts = fc
   .tuple(
     fc.uniqueArray(fc.tuple(keyText, valueText), {
       maxLength: 6,
@@ -82,9 +82,12 @@ const objectText: fc.Arbitrary<string> = fc
     }),
     space,
   )
-  .map(
-    ([members, gap]) => `{${gap}${members.map(([key, value]) => `${key}:${gap}${value}`).join(`${gap},`)}}`,
-  );
+  .map(([members, gap]) => ({
+    members,
+    text: `{${gap}${members.map(([key, value]) => `${key}:${gap}${value}`).join(`${gap},`)}}`,
+  }));
+
+const objectText: fc.Arbitrary<string> = objectParts.map(({ text }) => text);
 
 /** A root object without the characters that make `k=v` texts ambiguous, as a provider would send. */
 const plainParams: fc.Arbitrary<Record<string, fc.JsonValue>> = fc.dictionary(
@@ -104,4 +107,4 @@ function withoutAmpersand(value: unknown): fc.JsonValue {
   return parsed;
 }
 
-export const arbitrary = { stringText, numberText, valueText, objectText, plainParams };
+export const arbitrary = { stringText, numberText, valueText, objectParts, objectText, plainParams };

@@ -128,16 +128,16 @@ describe('readMembers', () => {
     expect(unescapeString('"\\ud800"')?.isWellFormed()).toBe(false);
   });
 
-  it('agrees with JSON.parse on which texts are JSON and on what they say', () => {
+  // Not against JSON.parse of the whole: Node 24.21 may give a member the name of one in another text (README).
+  it('finds each member of a text as it was written', () => {
     fc.assert(
-      fc.property(arbitrary.objectText, (text) => {
+      fc.property(arbitrary.objectParts, ({ text, members }) => {
         const read = readMembers(bytes(text));
         if (!read.ok) throw new Error(`${read.reason}: ${read.detail}`);
-        const parsed: Record<string, unknown> = JSON.parse(text);
-        expect(read.members.length).toBe(Object.keys(parsed).length);
-        for (const { key, valueText } of read.members) {
-          expect(JSON.parse(valueText)).toEqual(Object.getOwnPropertyDescriptor(parsed, key)?.value);
-          expect(JSON.parse(compactText(valueText))).toEqual(JSON.parse(valueText));
+        expect(read.members.map(({ keyText, valueText }) => [keyText, valueText])).toEqual(members);
+        expect(read.members.map(({ key }) => key)).toEqual(members.map(([key]) => JSON.parse(key)));
+        for (const { valueText } of read.members) {
+          expect(compactText(valueText)).toBe(valueText.replace(/("(?:[^"\\]|\\.)*")|\s+/g, '$1'));
         }
       }),
       { numRuns: 500 },
