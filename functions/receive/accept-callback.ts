@@ -53,12 +53,15 @@ export async function acceptCallback(
   now: EpochMs,
   reread: Reread,
 ): Promise<Step<Accepted>> {
+  const accepted = acceptBy(callback, route, now);
+  if (accepted.ok || !mayBeRotation(accepted.rejection.reason)) return accepted;
+  const secrets = await reread();
+  return secrets === null ? accepted : acceptBy(callback, { ...route, secrets }, now);
+}
+
+function acceptBy(callback: Callback, route: Route, now: EpochMs): Step<Accepted> {
   const { provider, side } = route;
-  let proof = prove(callback, route, now);
-  if (!proof.ok && mayBeRotation(proof.rejection.reason)) {
-    const secrets = await reread();
-    if (secrets !== null) proof = prove(callback, { ...route, secrets }, now);
-  }
+  const proof = prove(callback, route, now);
   if (!proof.ok) return proof;
   const reading = side.read(callback, { currency: provider.currency });
   if (!reading.ok && proof.value.kind !== 'signed') return no(400, reading.reason, reading.detail);
@@ -140,13 +143,12 @@ export async function recordAccepted(
 ): Promise<Recorded> {
   const { names, provider, side, callback, proof, facts } = accepted;
   const frame = { provider: provider.id, proof, now: receivedAt, names };
-  const events: WebhookEvent[] = [];
   const timeless = new Set<string>();
-  for (const fact of facts) {
+  const events = facts.map((fact) => {
     const event = toEvent(fact, frame);
-    events.push(event);
     if (!fact.identityIsUnique) timeless.add(event.eventId);
-  }
+    return event;
+  });
   const recorded = await recordFacts(table, {
     callbackId: names.callbackId,
     evidence: evidenceOf(side, callback, provider.callbackPath),

@@ -80,7 +80,7 @@ export async function receive(
   const callback = callbackOf(body.value, request.headers);
   const reread = () => deps.secrets.reread(provider.id, 'callback');
   const accepted = await acceptCallback(callback, { provider, side, secrets }, now, reread);
-  if (accepted.ok) return store(request, accepted.value, now, deps);
+  if (accepted.ok) return await store(request, accepted.value, now, deps);
   if (accepted.rejection.status === 401)
     await quarantine(callback, { provider, side, rejection: accepted.rejection, now }, deps);
   return reject(request, accepted.rejection, provider.id, deps);

@@ -85,7 +85,7 @@ async function readAll(request: IncomingMessage): Promise<Buffer | null> {
 /** Bytes that are not UTF-8 travel as Base64, as they do through the gateway. */
 export function toLambdaEvent(request: IncomingMessage, body: Buffer, requestId: string): HttpLambdaEvent {
   // Taken apart by hand: a target such as `//` is no URL, and a host in it must not become part of the path.
-  const [rawPath = '/', ...query] = (request.url ?? '/').split('?');
+  const [rawPath = '/'] = (request.url ?? '/').split('?');
   const text = body.toString('utf8');
   const isText = Buffer.from(text, 'utf8').equals(body);
   const headers = Object.fromEntries(
@@ -97,17 +97,9 @@ export function toLambdaEvent(request: IncomingMessage, body: Buffer, requestId:
   return {
     version: '2.0',
     rawPath,
-    rawQueryString: query.join('?'),
     headers,
     body: isText ? text : body.toString('base64'),
     isBase64Encoded: !isText,
-    requestContext: {
-      requestId,
-      http: {
-        method: request.method ?? 'GET',
-        path: rawPath,
-        sourceIp: request.socket.remoteAddress ?? '',
-      },
-    },
+    requestContext: { requestId, http: { method: request.method ?? 'GET' } },
   };
 }

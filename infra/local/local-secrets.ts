@@ -4,6 +4,7 @@ import { z } from 'zod';
 import type { Random } from '../../shared/platform/random.ts';
 import type { SecretPurpose, SecretSet, SecretSource } from '../../shared/platform/secret-source.ts';
 import type { StageSecrets } from '../../shared/policy/stage.ts';
+import type { NamedSecret } from '../../shared/providers/provider.ts';
 import { Secret } from '../../shared/signing/index.ts';
 import { StartError } from './data-folder.ts';
 
@@ -63,17 +64,23 @@ function freshSecrets(random: Random): LocalSecrets {
 
 /** Serves secrets from memory; nothing to re-read, since a changed file means a restart. */
 export function memorySecretSource(secrets: Readonly<Record<string, StageSecrets>>): SecretSource {
-  const sets = new Map<string, SecretSet>();
-  for (const [provider, set] of Object.entries(secrets)) {
-    for (const purpose of ['callback', 'api'] as const) {
-      const keys = set[purpose].map(({ keyId, value }) => ({ keyId, secret: new Secret(value) }));
-      const pathToken = purpose === 'callback' && set.pathToken !== null ? new Secret(set.pathToken) : null;
-      sets.set(`${provider}/${purpose}`, { keys, pathToken });
-    }
+  const sets = new Map<string, Readonly<Record<SecretPurpose, SecretSet>>>();
+  for (const [provider, { callback, api, pathToken }] of Object.entries(secrets)) {
+    sets.set(provider, {
+      callback: {
+        keys: callback.map(secretKey),
+        pathToken: pathToken === null ? null : new Secret(pathToken),
+      },
+      api: { keys: api.map(secretKey), pathToken: null },
+    });
   }
   const none: SecretSet = { keys: [], pathToken: null };
   return {
-    read: async (provider: string, purpose: SecretPurpose) => sets.get(`${provider}/${purpose}`) ?? none,
+    read: async (provider: string, purpose: SecretPurpose) => sets.get(provider)?.[purpose] ?? none,
     reread: async () => null,
   };
+}
+
+function secretKey({ keyId, value }: StageSecrets['api'][number]): NamedSecret {
+  return { keyId, secret: new Secret(value) };
 }

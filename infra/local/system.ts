@@ -22,7 +22,7 @@ import type { Stage, StageProvider } from '../../shared/policy/stage.ts';
 import type { OpenClient, Provider } from '../../shared/providers/provider.ts';
 import type { WorkQueue } from '../../shared/queue/work-queue.ts';
 import { accountGate } from '../../shared/store/account-gate.ts';
-import { openQuarantine, type Quarantine } from '../../shared/store/quarantine-store.ts';
+import { openQuarantine } from '../../shared/store/quarantine-store.ts';
 import type { Table } from '../../shared/store/table.ts';
 import { topology } from '../topology.ts';
 import { pollOnce, type QueueSource } from './queue-poller.ts';
@@ -84,9 +84,8 @@ export function openLocalSystem(world: LocalWorld): LocalSystem {
     },
     ...accounts.map((account) => actSource(account, world)),
   ];
-  const quarantine = openQuarantine(world.table);
   return {
-    handleHttp: (event) => answer(event, world, quarantine),
+    handleHttp: receiveHandler(world),
     sweep: async () => {
       const { table, events, actions, log } = world;
       await sweep(world.clock(), { table, events, actions, log });
@@ -107,11 +106,7 @@ export function openLocalSystem(world: LocalWorld): LocalSystem {
   };
 }
 
-async function answer(
-  event: HttpLambdaEvent,
-  world: LocalWorld,
-  quarantine: Quarantine,
-): Promise<HttpLambdaResult> {
+function receiveHandler(world: LocalWorld): LocalSystem['handleHttp'] {
   const deps: ReceiveDeps = {
     table: world.table,
     events: world.events,
@@ -119,7 +114,7 @@ async function answer(
     providers: world.stage.providers,
     policy: world.stage.policy,
     secrets: world.secrets,
-    quarantine,
+    quarantine: openQuarantine(world.table),
     log: world.log,
     notice: (notice) => {
       world.watch?.received(notice);
@@ -127,12 +122,17 @@ async function answer(
         world.watch?.decided(event, { decision, actions: [], sim: null });
     },
   };
-  try {
-    return await receive(event, world.clock(), deps);
-  } catch (error) {
-    world.log('error', 'receive failed', { requestId: event.requestContext.requestId, error: String(error) });
-    return { statusCode: 503, headers: { 'retry-after': '5' }, body: '' };
-  }
+  return async (event) => {
+    try {
+      return await receive(event, world.clock(), deps);
+    } catch (error) {
+      world.log('error', 'receive failed', {
+        requestId: event.requestContext.requestId,
+        error: String(error),
+      });
+      return { statusCode: 503, headers: { 'retry-after': '5' }, body: '' };
+    }
+  };
 }
 
 function reconcileOnce(

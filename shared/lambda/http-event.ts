@@ -21,13 +21,12 @@ function isObject(value: unknown): value is { readonly [name: string]: unknown }
 export const httpLambdaEventSchema = z.object({
   version: z.literal('2.0'),
   rawPath: z.string(),
-  rawQueryString: z.string().default(''),
   headers: headers.default({}),
   body: z.string().optional(),
   isBase64Encoded: z.boolean().default(false),
   requestContext: z.object({
     requestId: z.string(),
-    http: z.object({ method: z.string(), path: z.string(), sourceIp: z.string().default('') }),
+    http: z.object({ method: z.string() }),
   }),
 });
 export type HttpLambdaEvent = z.infer<typeof httpLambdaEventSchema>;

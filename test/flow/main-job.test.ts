@@ -378,10 +378,9 @@ async function signedAlert(from: Shop): Promise<Parameters<Shop['system']['handl
   return {
     version: '2.0',
     rawPath: path,
-    rawQueryString: '',
     headers: { 'content-type': 'application/json', host: from.front.url },
     body: Buffer.from(signed.body).toString('utf8'),
     isBase64Encoded: false,
-    requestContext: { requestId: 'r', http: { method: 'POST', path, sourceIp: '127.0.0.1' } },
+    requestContext: { requestId: 'r', http: { method: 'POST' } },
   };
 }

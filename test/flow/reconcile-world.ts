@@ -64,11 +64,10 @@ export async function openWorld(options: WorldOptions): Promise<FlowWorld> {
       const result = await value.system.handleHttp({
         version: '2.0',
         rawPath: path,
-        rawQueryString: '',
         headers: { ...headers },
         body: bodyText,
         isBase64Encoded: false,
-        requestContext: { requestId: 'req', http: { method: 'POST', path, sourceIp: '127.0.0.1' } },
+        requestContext: { requestId: 'req', http: { method: 'POST' } },
       });
       return result.statusCode;
     },

@@ -622,11 +622,10 @@ async function answer(world: World, worker: Worker, message: CallbackMessage): P
     {
       version: '2.0',
       rawPath: path,
-      rawQueryString: '',
       headers: { ...message.headers },
       body: message.bodyText,
       isBase64Encoded: false,
-      requestContext: { requestId: worker.name, http: { method: 'POST', path, sourceIp: '127.0.0.1' } },
+      requestContext: { requestId: worker.name, http: { method: 'POST' } },
     },
     clockOf(world, worker)(),
     {

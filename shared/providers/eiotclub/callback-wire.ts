@@ -1,10 +1,9 @@
-import { z } from 'zod';
 import { type Money, parseMajorAmount } from '../../core/money.ts';
 import { type SimIdKind, type Subject, subjectOf } from '../../core/subject.ts';
 import { type EpochMs, epochMs } from '../../core/time.ts';
 import type { EventFacts, OrderReference, UsageAlert } from '../../core/webhook-event.ts';
 import type { Callback } from '../callback.ts';
-import { canonicalText, type Fields, isFields, readExactBody, trimmedOrNull } from '../exact-json.ts';
+import { canonicalText, type Fields, isFields, readExactBody, textOf } from '../exact-json.ts';
 import type { CallbackFact, CallbackReading, ReadContext } from '../provider.ts';
 
 /** Rows of one notification; the page says "can cover several cards" and names no limit, so this one is ours. */
@@ -12,30 +11,33 @@ export const rowsMax = 500;
 
 // Fields are read one by one and leniently: one that is missing or has another shape becomes null, and the
 // notification is kept. Numbers arrive here as their own text (exact-json.ts).
-// A bare transform, since each schema around another is one more call for each field of each notification.
-const text = z.transform(trimmedOrNull);
 
 /** Root fields of every notification. Source: protocols/eiotclub.md, section 3 (D). */
-const rootSchema = z.object({ id: text, event: text, timestamp: text });
+const headerIn = (root: Fields) => ({
+  id: textOf(root, 'id'),
+  event: textOf(root, 'event'),
+  timestamp: textOf(root, 'timestamp'),
+});
+type Header = ReturnType<typeof headerIn>;
 
 /**
  * What is read of a row, whatever the event: which one has what is documented in pieces, so each field is read wherever
  * it stands. Source: protocols/eiotclub.md, section 3.1 (D: the cards) and 3.2 (D: alerts and refunds; I: `currency`, and
  * the order of package events, whose field lists are cut off).
  */
-const rowSchema = z.object({
-  iccid: text,
-  eid: text,
-  orderId: text,
-  eshopOrderId: text,
-  outTradeNo: text,
-  packageCode: text,
-  alert_type: text,
-  alert_value: text,
-  refundAmount: text,
-  currency: text,
+const rowIn = (fields: Fields) => ({
+  iccid: textOf(fields, 'iccid'),
+  eid: textOf(fields, 'eid'),
+  orderId: textOf(fields, 'orderId'),
+  eshopOrderId: textOf(fields, 'eshopOrderId'),
+  outTradeNo: textOf(fields, 'outTradeNo'),
+  packageCode: textOf(fields, 'packageCode'),
+  alert_type: textOf(fields, 'alert_type'),
+  alert_value: textOf(fields, 'alert_value'),
+  refundAmount: textOf(fields, 'refundAmount'),
+  currency: textOf(fields, 'currency'),
 });
-type Row = z.infer<typeof rowSchema>;
+type Row = ReturnType<typeof rowIn>;
 
 type ReadFacts = (row: Row, context: ReadContext) => EventFacts;
 
@@ -122,11 +124,11 @@ export function readCallback(callback: Callback, context: ReadContext): Callback
       detail: `${rows.length} rows, at most ${rowsMax} are read`,
     };
   }
-  const header = rootSchema.parse(root);
+  const header = headerIn(root);
   const outside = withoutData(root);
   const factsOf = eventReaders.get(header.event ?? '');
   const facts = rows.map((row, index): CallbackFact => {
-    const fields = rowSchema.parse(isFields(row) ? { ...outside, ...row } : outside);
+    const fields = rowIn(isFields(row) ? { ...outside, ...row } : outside);
     return {
       facts: factsOf === undefined ? { kind: 'unknown' } : factsOf(fields, context),
       providerType: header.event ?? '(no event name)',
@@ -177,7 +179,7 @@ const deliveryFields: ReadonlySet<string> = new Set(['sign', 'nonce', 'data', 'a
  * blank members take no part in the signature, and numbers may be spelled in several ways.
  * Source: protocols/eiotclub.md, section 3 (`id` is the unique id of the request) and section 2 (what is signed).
  */
-function identityOf(root: Fields, header: z.infer<typeof rootSchema>, row: unknown, index: number): string {
+function identityOf(root: Fields, header: Header, row: unknown, index: number): string {
   if (header.id !== null) return JSON.stringify(['id', plainNumber(header.id), header.event, index]);
   const own = Object.entries(root).filter(([name, value]) => !deliveryFields.has(name) && !isBlank(value));
   return canonicalText(['content', Object.fromEntries(own), isBlank(row) ? null : row, index]);

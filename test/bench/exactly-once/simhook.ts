@@ -106,11 +106,10 @@ export function toRequest(message: CallbackMessage): HttpLambdaEvent {
   return {
     version: '2.0',
     rawPath: path,
-    rawQueryString: '',
     headers: { ...message.headers },
     body: message.bodyText,
     isBase64Encoded: false,
-    requestContext: { requestId: 'bench', http: { method: 'POST', path, sourceIp: '127.0.0.1' } },
+    requestContext: { requestId: 'bench', http: { method: 'POST' } },
   };
 }
 

@@ -100,13 +100,12 @@ export function receiving(settings: { readonly acceptUnsigned?: boolean } = {}) 
       {
         version: '2.0',
         rawPath: `/callbacks/${id}/${token}`,
-        rawQueryString: '',
         headers: { 'content-type': 'application/json', 'x-not-evidence': 'secret-of-someone' },
         body: typeof body === 'string' ? body : JSON.stringify(body),
         isBase64Encoded: false,
         requestContext: {
           requestId: 'req-1',
-          http: { method: 'POST', path: `/callbacks/${id}`, sourceIp: '127.0.0.1' },
+          http: { method: 'POST' },
         },
       },
       now,

@@ -158,10 +158,9 @@ function lambdaEvent(method: string, request: Partial<HttpLambdaEvent>): HttpLam
   const rawPath = request.rawPath ?? '/callbacks/eiotclub';
   return {
     version: '2.0',
-    rawQueryString: '',
     headers: { 'content-type': 'application/json' },
     isBase64Encoded: false,
-    requestContext: { requestId: 'request-1', http: { method, path: rawPath, sourceIp: '192.0.2.1' } },
+    requestContext: { requestId: 'request-1', http: { method } },
     ...request,
     rawPath,
   };
