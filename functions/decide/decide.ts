@@ -103,7 +103,7 @@ const refundWait = hours(26);
 /**
  * A provider's notice of an order often comes before its own answer to the call. While a paid call for the SIM is
  * under way and the notice's order is nobody's yet, its judgement waits; an outcome that is unknown is looked up now.
- * A refund of an order that is ours waits as well, since it can be booked only against a charge.
+ * A refund waits as long as its purchase may be in doubt, since it can be booked only against a charge.
  */
 async function echoInFlight(
   row: Versioned<EventRow>,
@@ -113,10 +113,11 @@ async function echoInFlight(
 ): Promise<EpochMs | null> {
   const { event } = row.value;
   if (row.value.state === 'decided' || !isEffectOfPurchase(event.facts)) return null;
-  const isOwnRefund = ownActionId !== null && event.facts.kind === 'refund';
+  const isRefund = event.facts.kind === 'refund';
   const waited = elapsed(event.receivedAt, now);
-  if (waited > (isOwnRefund ? refundWait : echoWait)) return null;
-  const openId = isOwnRefund ? ownActionId : await openActionOf(event, ownActionId, deps);
+  if (waited > (isRefund ? refundWait : echoWait)) return null;
+  const openId =
+    isRefund && ownActionId !== null ? ownActionId : await openActionOf(event, ownActionId, deps);
   const open = openId === null ? null : await loadAction(deps.table, openId);
   const name = open?.value.action.state.name;
   if (open === null || (name !== 'running' && name !== 'unknown' && name !== 'verifying')) return null;

@@ -1,13 +1,14 @@
 import { expect, test } from 'vitest';
 import { type DecideDeps, decideEvent } from '../../../functions/decide/decide.ts';
 import type { Action } from '../../../shared/core/action.ts';
+import { emptySimState } from '../../../shared/core/sim-state.ts';
 import { after, type EpochMs, hours, minutes } from '../../../shared/core/time.ts';
 import type { WebhookEvent } from '../../../shared/core/webhook-event.ts';
 import { silentLog } from '../../../shared/platform/log.ts';
 import { loadAction, replaceAction } from '../../../shared/store/action-store.ts';
 import { StoreError } from '../../../shared/store/errors.ts';
-import { loadEvent, recordCallback } from '../../../shared/store/event-store.ts';
-import { actionItem } from '../../../shared/store/item-layout.ts';
+import { loadEvent, recordCallback, simChange } from '../../../shared/store/event-store.ts';
+import { actionItem, orderKey } from '../../../shared/store/item-layout.ts';
 import type { Table } from '../../../shared/store/table.ts';
 import { decidedAction, event, noon, policy, usd } from '../core/samples.ts';
 import { openTable } from '../store/store-world.ts';
@@ -30,13 +31,21 @@ const refund: WebhookEvent = event({
   },
 });
 
-async function worldWith(action: Action): Promise<Table> {
+async function worldWith(action: Action, told: WebhookEvent = refund): Promise<Table> {
   const table = openTable();
   await table.write([{ kind: 'insert', item: actionItem({ action, notes: [], sweeps: 0 }) }]);
   const evidence = { body: new Uint8Array([123, 125]), headers: {}, path: '/callbacks/eiotclub' };
-  await recordCallback(table, { callbackId: refund.callbackId, evidence, events: [refund], now: noon });
+  await recordCallback(table, { callbackId: told.callbackId, evidence, events: [told], now: noon });
   return table;
 }
+
+/** The same before its answer is known. */
+const inDoubt: Action = {
+  ...bought,
+  state: { name: 'unknown', code: 'timeout', verifyAt: after(noon, hours(1)) },
+  money: { currency: 'USD', reservedMinor: 500, chargedMinor: 0, refundedMinor: 0 },
+  ledger: [{ kind: 'reserved', amount: usd(500), at: noon, estimated: false, note: '' }],
+};
 
 const deps = (table: Table): DecideDeps => ({
   table,
@@ -88,13 +97,7 @@ test('books a refund once however often its event is judged', async () => {
 
 // Found by the seeded simulation: the refund came while the answer of its purchase was still unknown.
 test('keeps a refund waiting until the purchase that it belongs to is settled', async () => {
-  const open: Action = {
-    ...bought,
-    state: { name: 'unknown', code: 'timeout', verifyAt: after(noon, hours(1)) },
-    money: { currency: 'USD', reservedMinor: 500, chargedMinor: 0, refundedMinor: 0 },
-    ledger: [{ kind: 'reserved', amount: usd(500), at: noon, estimated: false, note: '' }],
-  };
-  const table = await worldWith(open);
+  const table = await worldWith(inDoubt);
   const late = after(noon, hours(2));
   expect(await decideAt(table, late)).toMatchObject({ kind: 'deferred' });
   expect((await loadEvent(table, refundId))?.value.state).toBe('recorded');
@@ -102,5 +105,30 @@ test('keeps a refund waiting until the purchase that it belongs to is settled', 
   if (row === null) throw new Error('the action is gone');
   await replaceAction(table, row, bought);
   expect(await decideAt(table, after(late, minutes(20)))).toMatchObject({ kind: 'decided' });
+  expect(await refundedMinor(table)).toBe(100);
+});
+
+// Found by the seeded simulation: the order was tied to its action only after the refund had waited its quarter of an hour.
+test("keeps a refund of an order that is nobody's yet waiting while a purchase for its SIM is in doubt", async () => {
+  const order = { orderId: '10005010', reference: null, packageCode: null };
+  const unnamed = {
+    ...refund,
+    facts: { kind: 'refund', order, refunded: usd(100), refundedText: '1.00' },
+  } as const;
+  const table = await worldWith(inDoubt, unnamed);
+  const sim = { ...emptySimState(bought.subject.key), openActionId: bought.actionId };
+  await table.write([simChange({ value: sim, version: null })]);
+  expect(await decideAt(table, after(noon, minutes(40)))).toMatchObject({ kind: 'deferred' });
+  const row = await loadAction(table, bought.actionId);
+  if (row === null) throw new Error('the action is gone');
+  await replaceAction(table, row, bought);
+  const tie = {
+    ...orderKey('eiotclub', '10005010'),
+    data: { actionId: bought.actionId },
+    indexes: {},
+    expiresAtSec: null,
+  };
+  await table.write([{ kind: 'insert', item: tie }]);
+  expect(await decideAt(table, after(noon, hours(1)))).toMatchObject({ kind: 'decided' });
   expect(await refundedMinor(table)).toBe(100);
 });
