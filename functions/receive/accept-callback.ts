@@ -130,7 +130,8 @@ export interface Recorded {
 export interface RecordOptions {
   /** What the events are stored with as the moment at which they came. */
   readonly receivedAt: EpochMs;
-  readonly policy: MatchPolicy;
+  /** What no rule of these can match is decided here; null leaves every event to decide. */
+  readonly policy: MatchPolicy | null;
   /** The moment of the decisions that are made here. */
   readonly now: EpochMs;
 }
@@ -155,7 +156,7 @@ export async function recordAccepted(
     events,
     now: receivedAt,
     repeats: { timeless, nextId },
-    judge: (event) => decideUnmatched(event, policy, now),
+    judge: (event) => (policy === null ? null : decideUnmatched(event, policy, now)),
   });
   const undecided: WebhookEvent[] = [];
   const decided: DecidedEvent[] = [];

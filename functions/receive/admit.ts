@@ -1,4 +1,3 @@
-import type { MatchPolicy } from '../../shared/core/policy.ts';
 import type { EpochMs } from '../../shared/core/time.ts';
 import type { Log } from '../../shared/platform/log.ts';
 import type { SecretSource } from '../../shared/platform/secret-source.ts';
@@ -15,13 +14,12 @@ export interface AdmitDeps {
   readonly events: WorkQueue;
   readonly sides: readonly CallbackSide[];
   readonly providers: readonly ReceivingProvider[];
-  readonly policy: MatchPolicy;
   readonly secrets: SecretSource;
   readonly log: Log;
 }
 
 export type AdmitResult =
-  /** Its events are stored with the time at which it came; `fresh` of them were new, and are queued or decided. */
+  /** Its events are stored with the time at which it came; `fresh` of them were new, and are queued. */
   | { readonly kind: 'admitted'; readonly eventIds: readonly string[]; readonly fresh: number }
   | { readonly kind: 'already-admitted'; readonly eventIds: readonly string[] }
   /** Today's secrets and settings don't prove it either. */
@@ -32,8 +30,9 @@ export type AdmitResult =
 
 /**
  * Verifies a quarantined callback again, with today's secrets and settings. When it is right now, its events are
- * stored as if it had been accepted when it came, and decided now or queued. Its age is judged by the rules, as of any event that
- * was received then. Idempotent: a second admission stores nothing. Throws StoreError when the store is down.
+ * stored as if it had been accepted when it came, and queued. None is decided here (D29): an operator's stage file may
+ * have other rules than those that are deployed. Its age is judged by the rules, as of any event that was received
+ * then. Idempotent: a second admission stores nothing. Throws StoreError when the store is down.
  */
 export async function admit(
   quarantineId: string,
@@ -56,8 +55,8 @@ export async function admit(
     return { kind: 'still-rejected', reason, detail };
   }
   const { correlationId } = accepted.value.names;
-  const times = { receivedAt, now, policy: deps.policy };
-  const { events, fresh, undecided } = await recordAccepted(accepted.value, times, deps.table);
+  const options = { receivedAt, now, policy: null };
+  const { events, fresh, undecided } = await recordAccepted(accepted.value, options, deps.table);
   const eventIds = events.map(({ eventId }) => eventId);
   // Marked after the events are stored: a crash in between leaves them stored, and the next admission says so.
   await markAdmitted(deps.table, row, { at: now, by, eventIds });

@@ -106,8 +106,7 @@ async function admitOne(connection: Connection, id: string, { out, by, world }: 
   if (events === undefined) throw failed('the events queue is not known: name it with --queue events=URL');
   const { table, stage, secrets } = connection;
   const sides = world.providers.map((provider) => provider.callbacks);
-  const { providers, policy } = stage;
-  const deps = { table, events, sides, providers, policy, secrets, log: silentLog };
+  const deps = { table, events, sides, providers: stage.providers, secrets, log: silentLog };
   const result = await admit(id, by, world.clock(), deps);
   await out.value(result);
   await out.line(describe(id, result));
