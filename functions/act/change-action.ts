@@ -136,7 +136,7 @@ async function tell(action: Action, deps: ActDeps): Promise<void> {
 
 /**
  * A delayed message for work that is due within a quarter of an hour; the due index holds the truth, so a hint that
- * is lost costs a minute at most.
+ * is lost costs a minute and a quarter at most (D1).
  */
 export async function hint(action: Action, at: EpochMs, deps: ActDeps): Promise<void> {
   const delaySec = Math.max(0, Math.ceil((at - deps.clock()) / 1_000));

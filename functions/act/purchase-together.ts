@@ -4,7 +4,6 @@ import { inState } from '../../shared/core/lifecycle.ts';
 import { after, type EpochMs, elapsed, milliseconds, seconds } from '../../shared/core/time.ts';
 import { sha256Hex } from '../../shared/platform/digest.ts';
 import { loadAction } from '../../shared/store/action-store.ts';
-
 import { loadPool, type PoolPlace, writePool } from '../../shared/store/pool-store.ts';
 import { releaseAccountSlot } from '../../shared/store/rate-limiter.ts';
 import type { ActDeps } from './act-deps.ts';

@@ -35,8 +35,8 @@ export type RawRoot =
 const deepFault = -(2 ** 40);
 const fault = (at: number): number => -1 - at;
 
-/** A body as bytes, or as {@link readRoot} took it apart before. */
-export type JsonBody = Uint8Array | RawRoot;
+/** A body as bytes, or what gives it as {@link readRoot} took it apart: asked for once the rest of a message is right. */
+export type JsonBody = Uint8Array | (() => RawRoot);
 
 /**
  * The members of the root object with the exact text of every value, after a strict check of the whole body
@@ -55,7 +55,7 @@ export function readMembers(body: JsonBody): RawMembers {
 
 /** Like {@link readMembers}, and takes an array as the root too: its items come with their exact text. */
 export function readRoot(body: JsonBody): RawRoot {
-  if (!(body instanceof Uint8Array)) return body;
+  if (!(body instanceof Uint8Array)) return body();
   const text = decodeUtf8(body);
   if (text === null) {
     return { ok: false, reason: 'not-utf8', detail: `the body (${body.length} bytes) is not valid UTF-8` };

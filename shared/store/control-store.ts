@@ -15,7 +15,7 @@ import { healthKey, simKey, stopHistoryKey, switchesKey, toData } from './item-l
 import { readRow } from './rows.ts';
 import type { Change, Item, Table } from './table.ts';
 
-/** The stop switches, strongly consistent: read before each claim, so that a stop works at once. */
+/** The stop switches, strongly consistent, for whoever turns or shows them. */
 export async function loadSwitches(table: Table): Promise<Versioned<Switches>> {
   return switchesIn(await table.get(switchesKey));
 }
@@ -32,7 +32,7 @@ export interface Standing {
   readonly health: ProviderHealth;
 }
 
-/** Reads in one request, strongly consistent, what stands for or against a purchase. */
+/** Reads in one request, strongly consistent, what stands for or against a purchase: so a stop works at the next claim. */
 export async function loadStanding(table: Table, { provider, key }: Subject): Promise<Standing> {
   const [sim = null, switches = null, health = null] = await table.getMany([
     simKey(key),

@@ -8,8 +8,9 @@ import type { NamedSecret, VerifyOptions } from '../provider.ts';
  * Source: protocols/eiotclub.md, section 2 (sign is on all event pages).
  */
 export function isUnsigned({ json }: Callback): boolean {
-  if (!json.ok || json.kind !== 'object') return false;
-  const sign = json.members.find((member) => member.key === 'sign');
+  const root = json();
+  if (!root.ok || root.kind !== 'object') return false;
+  const sign = root.members.find((member) => member.key === 'sign');
   return sign === undefined || sign.valueText === 'null' || sign.valueText === '""';
 }
 

@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { bodyBytesMax } from '../../../functions/receive/receive.ts';
 import { sweep } from '../../../functions/sweep/sweep.ts';
 import { after, days, epochMs, hours, minutes, seconds } from '../../../shared/core/time.ts';
@@ -243,6 +243,23 @@ describe('a signature', () => {
       'missing-signature',
     );
   });
+
+  it.each([
+    ['linksfield-cube', 0],
+    ['eiotclub', 1],
+  ])(
+    'that is missing: the body is taken apart only where the signature would stand in it (%s: %i times)',
+    async (id, times) => {
+      const receiver = open();
+      const body = JSON.stringify({ padding: 'x'.repeat(20_000) });
+      const decode = vi.spyOn(TextDecoder.prototype, 'decode');
+      const result = await receiver.send({ rawPath: `/callbacks/${id}`, body });
+      const decoded = decode.mock.calls.filter(([bytes]) => bytes?.byteLength === body.length);
+      decode.mockRestore();
+      await expectRefused(receiver, result, 401, 'missing-signature');
+      expect(decoded).toHaveLength(times);
+    },
+  );
 
   it('that is missing where unsigned is accepted, but the path holds no secret: 401', async () => {
     const receiver = open();
