@@ -3,15 +3,17 @@ import { epochMs } from '../../shared/core/time.ts';
 import { seededRandom } from '../../shared/platform/random.ts';
 import { openSqliteTable } from '../../shared/store/sqlite-table.ts';
 import type { Change, Item, Key, NewItem, Query, Table } from '../../shared/store/table.ts';
+import { frozenItems } from '../support/frozen-items.ts';
 import { memoryTable } from '../support/memory-table.ts';
 import { describeTable } from './table-contract.ts';
 
 describeTable('table in memory', async () => memoryTable());
 
 describe('table in memory beside SQLite', () => {
-  it('answers alike to 4,000 random writes, and lists alike what they left', async () => {
+  it('answers alike to 4,000 random writes, its items copied or shared, and lists alike what they left', async () => {
     const tables: readonly Table[] = [
       memoryTable(),
+      memoryTable('shared'),
       openSqliteTable({ path: ':memory:', now: () => epochMs(0) }),
     ];
     const random = seededRandom(7);
@@ -19,8 +21,8 @@ describe('table in memory beside SQLite', () => {
     const versions = new Map<string, number>();
     for (let round = 0; round < 4_000; round++) {
       const changes = randomChanges(upTo, versions);
-      const [result, expected] = await Promise.all(tables.map((table) => table.write(changes)));
-      expect(result).toEqual(expected);
+      const [result, ...others] = await Promise.all(tables.map((table) => table.write(changes)));
+      for (const other of others) expect(other).toEqual(result);
       if (result?.ok === true) note(changes, versions);
     }
     // More than one chunk of the lists behind it, and then chunks that are emptied.
@@ -35,11 +37,35 @@ describe('table in memory beside SQLite', () => {
   });
 });
 
-async function expectAlike([table, twin]: readonly Table[]): Promise<void> {
-  if (table === undefined || twin === undefined) throw new Error('two tables are compared');
+describe('frozen items', () => {
+  const key = { pk: 'A', sk: 'A' };
+
+  it('lets nobody change an item that was written, read, listed or found in the way', async () => {
+    const table = frozenItems(memoryTable());
+    const data = { list: [{ n: 1 }] };
+    const item = { ...key, data, indexes: { sim: { pk: 'sim', sk: '1' } }, expiresAtSec: null };
+    await table.write([{ kind: 'insert', item }]);
+    const again = await table.write([{ kind: 'insert', item }]);
+    const { items } = await table.query({ from: 'sim', pk: 'sim' }, { limit: 1, cursor: null });
+    const met = [item, await table.get(key), ...(await table.getMany([key])), ...items];
+    if (!again.ok) met.push(...again.failed.map(({ found }) => found));
+    expect(met).toHaveLength(5);
+    for (const part of met.flatMap(partsOf)) expect(part).toSatisfy(Object.isFrozen);
+  });
+});
+
+/** A value and all objects and lists in it. */
+function partsOf(value: unknown): readonly object[] {
+  if (typeof value !== 'object' || value === null) return [];
+  return [value, ...Object.values(value).flatMap(partsOf)];
+}
+
+async function expectAlike([table, ...others]: readonly Table[]): Promise<void> {
+  if (table === undefined || others.length === 0) throw new Error('there must be tables to compare');
   for (const query of queries) {
     for (const descending of [false, true]) {
-      expect(await listAll(table, query, descending)).toEqual(await listAll(twin, query, descending));
+      const listed = await listAll(table, query, descending);
+      for (const other of others) expect(await listAll(other, query, descending)).toEqual(listed);
     }
   }
 }

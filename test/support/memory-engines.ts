@@ -1,12 +1,16 @@
 import type { Engines } from '../../infra/local/engines.ts';
 import { topology } from '../../infra/topology.ts';
 import type { Clock } from '../../shared/platform/clock.ts';
-import { memoryTable } from './memory-table.ts';
+import { type ItemsKept, memoryTable } from './memory-table.ts';
 import { type MemoryWorkQueue, memoryWorkQueue } from './memory-work-queue.ts';
 
 /** A local system's table and queues without a database, with the same numbers. Nothing expires: expiry is a hint. */
-export function openMemoryEngines(providers: readonly string[], now: Clock): Engines {
-  const table = memoryTable();
+export function openMemoryEngines(
+  providers: readonly string[],
+  now: Clock,
+  itemsKept: ItemsKept = 'copied',
+): Engines {
+  const table = memoryTable(itemsKept);
   const { receivesMax, retention, deadLetterRetention, eventsVisibility, actionsVisibility } = topology.queue;
   const deadLetters = new Map<string, MemoryWorkQueue>();
   const open = (name: string, visibilityMs: number): MemoryWorkQueue => {

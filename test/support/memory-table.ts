@@ -26,11 +26,16 @@ import type {
 import { downFrom, firstFrom, insertAt, removeAt, type SortedList, upFrom } from './sorted-list.ts';
 
 /**
- * The table as a program's own memory, without a database: for benches, and for tests that need many. What is written is
- * copied, and so is what is read, so that no caller can change what is stored.
+ * `copied`: what is written is copied, and so is what is read, so that no caller can change what is stored. `shared`:
+ * items are kept and handed out as they are. The copies are a quarter of deciding and acting; without them a bench must
+ * show by other means that nobody changes an item (`frozenItems`).
  */
-export function memoryTable(): Table {
-  const state: State = { partition: new Map(), due: new Map(), sim: new Map(), time: new Map() };
+export type ItemsKept = 'copied' | 'shared';
+
+/** The table as a program's own memory, without a database: for benches, and for tests that need many. */
+export function memoryTable(itemsKept: ItemsKept = 'copied'): Table {
+  const keep = itemsKept === 'copied' ? copyOfItem : sameItem;
+  const state: State = { partition: new Map(), due: new Map(), sim: new Map(), time: new Map(), keep };
   return {
     get: async (key) => {
       assertKey(key);
@@ -55,19 +60,22 @@ interface Row {
 type Rows = SortedList<Row>;
 
 /** By the name of what a query reads, then by partition. */
-type State = Readonly<Record<Query['from'], Map<string, Rows>>>;
+type State = Readonly<Record<Query['from'], Map<string, Rows>>> & { readonly keep: Keep };
+
+/** The item as it is stored or handed out. */
+type Keep = (item: NewItem, version: number) => Item;
 
 const indexNames: readonly IndexName[] = ['due', 'sim', 'time'];
 
 function read(state: State, key: Key): Item | null {
   const row = find(state, key);
-  return row === undefined ? null : copyOfItem(row.item, row.item.version);
+  return row === undefined ? null : state.keep(row.item, row.item.version);
 }
 
 function find(state: State, key: Key): Row | undefined {
   const rows = state.partition.get(key.pk);
   if (rows === undefined) return undefined;
-  const row = firstFrom(rows, before('partition', { pk: key.pk, sk: key.sk, indexSk: key.sk }));
+  const row = firstFrom(rows, before('partition', { indexSk: key.sk, pk: '', sk: '' }));
   return row?.item.sk === key.sk ? row : undefined;
 }
 
@@ -79,9 +87,9 @@ function write(state: State, changes: readonly Change[]): WriteResult {
   for (const [index, change] of changes.entries()) {
     const row = find(state, keyOf(change));
     const found = row?.item ?? null;
-    if (!holds(change, found)) failed.push({ index, found: found && copyOfItem(found, found.version) });
+    if (!holds(change, found)) failed.push({ index, found: found && state.keep(found, found.version) });
     else if (failed.length === 0 && change.kind !== 'check')
-      planned.push({ row, next: after(change, found) });
+      planned.push({ row, next: after(change, found, state.keep) });
   }
   if (failed.length > 0) return { ok: false, failed };
   for (const { row, next } of planned) put(state, row, next);
@@ -89,16 +97,16 @@ function write(state: State, changes: readonly Change[]): WriteResult {
 }
 
 /** What stands in an item's place after a change whose guard holds; null for nothing. */
-function after(change: Exclude<Change, { kind: 'check' }>, found: Item | null): Item | null {
+function after(change: Exclude<Change, { kind: 'check' }>, found: Item | null, keep: Keep): Item | null {
   switch (change.kind) {
     case 'insert':
-      return copyOfItem(change.item, 1);
+      return keep(change.item, 1);
     case 'replace':
-      return copyOfItem(change.item, change.ifVersion + 1);
+      return keep(change.item, change.ifVersion + 1);
     case 'delete':
       return null;
     case 'add':
-      return copyOfItem(sumsAdded(change, found), found?.version ?? 1);
+      return keep(sumsAdded(change, found), found?.version ?? 1);
     default: {
       const never: never = change;
       throw new TypeError(`unknown change ${JSON.stringify(never)}`);
@@ -202,7 +210,7 @@ function readPage(state: State, query: Query, options: QueryOptions): Page {
     ? downFrom(rows, atHighEnd(query, range, start))
     : upFrom(rows, atLowEnd(query, range, start))) {
     if (!isWithin(row.item, query, range)) break;
-    items.push(copyOfItem(row.item, row.item.version));
+    items.push(state.keep(row.item, row.item.version));
     if (items.length === options.limit) return { items, cursor: cursorAfter(items, query) };
   }
   return { items, cursor: null };
@@ -251,6 +259,10 @@ function atHighEnd({ from }: Query, { high }: Range, start: PagePosition | null)
 function isWithin(item: Item, { from }: Query, { low, high }: Range): boolean {
   const sortKey = sortKeyOf(item, from);
   return compareSortKeys(sortKey, low) >= 0 && (high === null || compareSortKeys(sortKey, high) <= 0);
+}
+
+function sameItem({ pk, sk, data, indexes, expiresAtSec }: NewItem, version: number): Item {
+  return { pk, sk, version, data, indexes, expiresAtSec };
 }
 
 function copyOfItem({ pk, sk, data, indexes, expiresAtSec }: NewItem, version: number): Item {

@@ -58,12 +58,14 @@ function placeIn<T extends object>(
   list: SortedList<T>,
   isBefore: IsBefore<T>,
 ): { readonly chunk: T[]; readonly chunkNo: number; readonly at: number } | null {
-  const chunkNo = firstNot(list, (chunk) => {
+  const isAllBefore = (chunk: T[]): boolean => {
     const last = chunk.at(-1);
     return last !== undefined && isBefore(last);
-  });
+  };
+  const chunkNo = list.length === 1 ? 0 : firstNot(list, isAllBefore);
   const chunk = list[chunkNo];
-  return chunk === undefined ? null : { chunk, chunkNo, at: firstNot(chunk, isBefore) };
+  const at = chunk === undefined ? 0 : firstNot(chunk, isBefore);
+  return chunk === undefined || at === chunk.length ? null : { chunk, chunkNo, at };
 }
 
 /** Index of the first value that `holds` does not hold for. Most things are put last, so the end is tried first. */
