@@ -182,9 +182,15 @@ function logStored(fields: LogFields, notice: ReceiveNotice, { log }: ReceiveDep
   const { events, duplicates, decided } = notice;
   const [first] = events;
   const [sole] = events.length === 1 ? decided : [];
-  const what = { eventId: first?.eventId ?? null, kind: first?.facts.kind ?? null, events: events.length };
-  const verdicts = sole === undefined ? {} : decisionFields(sole.event, sole.decision);
-  log('info', 'callback stored', { ...fields, ...what, duplicates, ...verdicts }, (at) => [
+  const what = {
+    ...fields,
+    eventId: first?.eventId ?? null,
+    kind: first?.facts.kind ?? null,
+    events: events.length,
+    duplicates,
+  };
+  const told = sole === undefined ? what : { ...what, ...decisionFields(sole.event, sole.decision) };
+  log('info', 'callback stored', told, (at) => [
     ...receiveFigures(notice, at),
     ...(sole === undefined ? [] : [decisionFigures(sole.event, sole.decision, at)]),
   ]);
