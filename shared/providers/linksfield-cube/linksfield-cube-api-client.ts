@@ -45,7 +45,8 @@ interface Call {
 export function openCubeApi(deps: CubeDeps) {
   const http = openHttp({
     baseUrl: deps.settings.baseUrl,
-    connections: cubeProfile.connectionsMax ?? 1,
+    // The account's connections are counted in its slots, which a stage may have more of than the profile says.
+    connections: cubeProfile.requestsPerSec,
     waitingMax: 10 * cubeProfile.requestsPerSec,
     connectTimeoutMs: seconds(5),
     replyBytesMax: replyBytesMaxDefault,

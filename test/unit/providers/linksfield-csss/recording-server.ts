@@ -17,7 +17,9 @@ export type Answer =
   | 'half-a-reply';
 
 /** A real HTTP server on this machine that records each request and answers as the test says; closed after it. */
-export async function startServer(answer: (request: RecordedRequest, index: number) => Answer) {
+export async function startServer(
+  answer: (request: RecordedRequest, index: number) => Answer | Promise<Answer>,
+) {
   const requests: RecordedRequest[] = [];
   const server = createServer((incoming, outgoing) => {
     const chunks: Buffer[] = [];
@@ -35,7 +37,7 @@ export async function startServer(answer: (request: RecordedRequest, index: numb
         bodyText: Buffer.concat(chunks).toString('utf8'),
       };
       requests.push(request);
-      reply(outgoing, answer(request, requests.length - 1));
+      void Promise.resolve(answer(request, requests.length - 1)).then((its) => reply(outgoing, its));
     });
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));

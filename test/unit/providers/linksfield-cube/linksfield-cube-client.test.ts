@@ -1,5 +1,6 @@
 import { generateKeyPairSync, verify } from 'node:crypto';
 import { describe, expect, onTestFinished, test } from 'vitest';
+import { topology } from '../../../../infra/topology.ts';
 import type { ActionKind, Json, PurchaseOrder } from '../../../../shared/core/action.ts';
 import { subjectOf } from '../../../../shared/core/subject.ts';
 import { epochMs, minutes, seconds } from '../../../../shared/core/time.ts';
@@ -23,7 +24,7 @@ const iccid = '89000100010003125832';
 const now = epochMs(1_674_197_059_220);
 
 interface Setup {
-  readonly answer: (request: RecordedRequest, index: number) => Answer;
+  readonly answer: (request: RecordedRequest, index: number) => Answer | Promise<Answer>;
   readonly settings?: Record<string, unknown>;
   readonly secrets?: () => Promise<readonly NamedSecret[]>;
   readonly admit?: Admit;
@@ -87,6 +88,24 @@ function nonceOf(request: RecordedRequest | undefined): string {
 }
 
 describe('purchase', () => {
+  test("waits for no other purchase of its worker: how many may be under way is the account's limit to say", async () => {
+    const batch = topology.act.batchSize;
+    let allAsked = (): void => undefined;
+    const asked = new Promise<void>((resolve) => {
+      allAsked = resolve;
+    });
+    const { client } = await open({
+      answer: async (_request, index) => {
+        if (index === batch - 1) allAsked();
+        await asked;
+        return good({ order_id: `O-${index}` });
+      },
+    });
+    const purchases = Array.from({ length: batch }, () => client.purchase(order('order'), anyTime));
+    const kinds = (await Promise.all(purchases)).map(({ kind }) => kind);
+    expect(kinds).toEqual(Array.from({ length: batch }, () => 'succeeded'));
+  });
+
   test('adds a bundle with the documented fields, headers and signature, in one request', async () => {
     const { client, requests } = await open({ answer: () => good({ order_id: 'O-1' }) });
     expect(await client.purchase(order('order'), anyTime)).toEqual({
