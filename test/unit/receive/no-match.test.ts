@@ -108,6 +108,15 @@ test('judges each fact of a callback for itself', async () => {
   expect(await on.queued()).toHaveLength(1);
 });
 
+test('tells the log of each delivery what it brought', async () => {
+  const on = receiver();
+  for (let delivery = 0; delivery < 2; delivery++) await on.send({ body: signed(cardStopped) });
+  expect(on.lines.map(({ fields }) => fields)).toMatchObject([
+    { kind: 'card-stopped', events: 1, duplicates: 0, verdicts: 'renew-low-data:no-match' },
+    { kind: 'card-stopped', events: 1, duplicates: 1 },
+  ]);
+});
+
 test('tells the decision to the log and the figures as decide does', async () => {
   const on = receiver();
   await on.send({ body: signed(cardStopped) });
