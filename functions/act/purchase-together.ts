@@ -92,7 +92,11 @@ async function lead({ own, place, pool, joining }: Lead, deps: ActDeps): Promise
       return await waitUntil(waiting, after(deps.clock(), seconds(1)), 'another worker took the pool', deps);
     }
     const claimed = await claimMembers({ own, place, members: joining.members, slotAt }, deps);
-    if (claimed.length > 0) await callAndSettle(claimed, after(slotAt, leavesWithin), deps);
+    if (claimed.length === 0) {
+      // Without this its own action, where the time ran out before its claim, would wait for the sweep.
+      return await waitUntil(waiting, after(deps.clock(), seconds(1)), 'no claim was made in time', deps);
+    }
+    await callAndSettle(claimed, after(slotAt, leavesWithin), deps);
   } finally {
     if (deps.limits.connectionsMax !== null)
       await releaseAccountSlot(deps.table, deps.limits.provider, slotToken(action));

@@ -221,6 +221,8 @@ export function actDeps(world: World, id: string): ActDeps {
     throw new Error(`the stage has no ${id}`);
   const edges = { clock: () => now(world), random: world.random };
   const key = Object.entries(apiKeys).find(([name]) => name === id)?.[1].old ?? '';
+  const inTurn = takeTurns();
+  const gate = accountGate(world.table, provider, edges);
   const client = whole.createClient({
     settings: id === 'linksfield-csss' ? withChanges(provider.settings, world) : provider.settings,
     currency: provider.currency,
@@ -228,7 +230,7 @@ export function actDeps(world: World, id: string): ActDeps {
     now: edges.clock,
     random: world.random,
     callTimeout: provider.profile.callTimeout,
-    admit: accountGate(world.table, provider, edges),
+    admit: () => inTurn(gate),
     openHttp: httpOf(world),
   });
   return {
@@ -240,7 +242,7 @@ export function actDeps(world: World, id: string): ActDeps {
     actions: queue,
     lease: topology.lease,
     ...edges,
-    inTurn: takeTurns(),
+    inTurn,
     timeLeft: () => topology.act.timeout,
     log: (level, message, fields) => void world.logged.push({ level, message, fields }),
     notice: ({ actionId }, what) => void world.noticed.push({ actionId, what }),

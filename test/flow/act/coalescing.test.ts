@@ -297,6 +297,23 @@ describe('a call for several SIMs', () => {
     for (let n = 1; n <= 3; n++) expect(boughtFor(world, n)).toBe(1);
   });
 
+  it('comes back within seconds when no claim was made in time', async () => {
+    const { world, actionIds } = await openShop(1);
+    const slowly: Turns = async (work) => {
+      const done = await work();
+      await sleep(world, seconds(3));
+      return done;
+    };
+    for (let round = 0; round < 2; round++) {
+      await drainQueue(world, csss);
+      await drive(world, act(actionIds[0] ?? '', { ...actDeps(world, csss), inTurn: slowly }));
+      await sleep(world, seconds(6));
+    }
+    expect(paidCalls(world)).toBe(0);
+    expect(world.logged.at(-1)?.fields).toMatchObject({ why: 'no claim was made in time' });
+    expect(await world.actions.get(csss)?.receive(10)).toHaveLength(1);
+  });
+
   it('that the rate limit turned away frees every SIM at once', async () => {
     const { world, actionIds } = await openShop(4);
     onBatch(world, { kind: 'rate-limit', retryAfterSec: 5 });
