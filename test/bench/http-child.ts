@@ -13,12 +13,13 @@ const loaded: {
 
 const context = lambdaContext(() => 10_000);
 /** What the gateway adds and the local front leaves out, since simhook does not read it. */
-const { routeKey, pathParameters, requestContext } = alertRequest('{}');
+const { routeKey, rawQueryString, pathParameters, requestContext } = alertRequest('{}');
 
 const front = await openHttpFront({ port: 0, host: '127.0.0.1' }, async (event) => {
   const whole = {
     ...event,
     routeKey,
+    rawQueryString,
     pathParameters,
     requestContext: {
       ...requestContext,
