@@ -1,7 +1,6 @@
 import { createHash } from 'node:crypto';
 import { type ReceiveDeps, type ReceiveNotice, receive } from '../../../functions/receive/receive.ts';
 import { openEmbeddedEngines } from '../../../infra/local/engines.ts';
-import type { MatchRule } from '../../../shared/core/policy.ts';
 import { days, type EpochMs, epochMs, minutes } from '../../../shared/core/time.ts';
 import type { HttpLambdaResult } from '../../../shared/lambda/http-event.ts';
 import { type LogFields, silentLog } from '../../../shared/platform/log.ts';
@@ -10,6 +9,7 @@ import { callbackSides } from '../../../shared/providers/registry.ts';
 import { Secret } from '../../../shared/signing/index.ts';
 import { listQuarantined, openQuarantine, type Quarantined } from '../../../shared/store/quarantine-store.ts';
 import type { Change, Table, WriteResult } from '../../../shared/store/table.ts';
+import { rule } from '../core/samples.ts';
 
 export const start: EpochMs = epochMs(Date.UTC(2026, 10, 22, 10, 5));
 export const pathToken = 'a-secret-path-token';
@@ -36,20 +36,6 @@ export function watched(table: Table): WatchedTable {
   };
   return watching;
 }
-
-/** Speaks for every usage alert of EIOTCLUB, so that decide must look at each. */
-const alertRule: MatchRule = {
-  ruleId: 'renew-low-data',
-  provider: 'eiotclub',
-  when: {
-    kind: 'usage-alert',
-    alerts: null,
-    statuses: null,
-    warnings: null,
-    packageCodes: null,
-    simPrefixes: null,
-  },
-};
 
 /** One machine's receive, with secrets that a test can change. */
 export function receiving(settings: { readonly acceptUnsigned?: boolean } = {}) {
@@ -87,7 +73,8 @@ export function receiving(settings: { readonly acceptUnsigned?: boolean } = {}) 
     sides: callbackSides,
     providers: [provider('eiotclub'), provider('linksfield-csss')],
     secrets,
-    policy: { version: 'v1', rules: [alertRule] },
+    // It speaks for every usage alert of EIOTCLUB, so that decide must look at each.
+    policy: { version: 'v1', rules: [rule()] },
     quarantine: openQuarantine(table),
     log: (level, message, fields) => {
       logged.push({ message, fields });
