@@ -1,10 +1,8 @@
 import { z } from 'zod';
+import { parsedOnce } from '../core/parsed-once.ts';
 
 /** Set by the Lambda runtime itself, so no template may set it. Source: Lambda developer guide, "Defined runtime environment variables". */
 const runtimeSchema = z.object({ AWS_REGION: z.string().min(1) });
-
-/** zod compiles a schema at its first use, which one use does not pay back. */
-const parsedOnce = { jitless: true };
 
 /**
  * Reads a function's environment once, at init. Throws with a line per variable that is missing or wrong: its name,

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { parsedOnce } from '../core/parsed-once.ts';
 import type { MatchPolicy } from '../core/policy.ts';
 import { durationMs } from '../core/time.ts';
 import { eventKinds, orderStatuses, planWarnings, usageAlerts } from '../core/webhook-event.ts';
@@ -77,8 +78,7 @@ export function receivingStageOf(stage: Stage): ReceivingStage {
 
 /** Reads that part again, beside the function. Throws for a file that this version did not write. */
 export function readReceivingStage(json: unknown): ReceivingStage {
-  // zod compiles a schema at its first use, which one use does not pay back.
-  const parsed = receivingStageSchema.safeParse(json, { jitless: true });
+  const parsed = receivingStageSchema.safeParse(json, parsedOnce);
   if (parsed.success) return parsed.data;
   throw new Error(
     `stage.json does not fit this function; deploy both together: ${z.prettifyError(parsed.error)}`,

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import { actionKinds } from '../core/action.ts';
+import { parsedOnce } from '../core/parsed-once.ts';
 import type { PeriodCaps, Policy, ProviderPolicy, Rule } from '../core/policy.ts';
 import type { AccountLimits } from '../core/rate-limit.ts';
 import { type DurationMs, days, hours, minutes, seconds } from '../core/time.ts';
@@ -227,9 +228,6 @@ export interface StageSource {
   /** The file's text, to find the line of a problem in; null when there is none. */
   readonly text: string | null;
 }
-
-/** zod compiles a schema at its first use, which one use does not pay back. */
-const parsedOnce = { jitless: true };
 
 /** Checks a stage whole: its shape, its providers' settings, and that each rule can buy what it says. */
 export function readStage(input: unknown, source: StageSource, providers: readonly Provider[]): StageReading {
